@@ -1,0 +1,130 @@
+"""How fast ``python inference.py`` reads, beside loading the model anew for each picture.
+
+    python benchmarks/throughput.py --out throughput.json
+
+Draws its pictures itself (seed fixed) in a temporary folder. Reports pictures per second and peak memory of a whole
+run over 10,000 PNG files of 28x28, the time of a whole run over one picture (median of 7), and, where Keras and
+model.h5 are there, the seconds per picture when each picture loads the model anew.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parent.parent
+CHARACTERS = "0123456789ABCDEFGHJKLMNPRSTUVWXYZ"
+
+_RUN_AND_MEASURE = """
+import json, resource, subprocess, sys, time
+start = time.perf_counter()
+done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, check=True)
+seconds = time.perf_counter() - start
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+print(json.dumps([seconds, peak, done.stdout.count(b"\\n")]))
+"""
+
+_LOAD_EACH_TIME = """
+import json, sys, time
+import cv2, keras, numpy as np
+keras.models.load_model(sys.argv[1], compile=False)  # the first load also loads parts of Keras; not counted
+start = time.perf_counter()
+for path in sys.argv[2:]:
+    model = keras.models.load_model(sys.argv[1], compile=False)
+    picture = cv2.imread(path, cv2.IMREAD_GRAYSCALE)
+    model.predict(picture.reshape(1, 28, 28, 1).astype("float32") / 255, verbose=0)
+print(json.dumps((time.perf_counter() - start) / len(sys.argv[2:])))
+"""
+
+
+def draw_character(char: str, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A character in one of OpenCV's fonts, moved and scaled a little: uint8 (28, 28), white on black."""
+    canvas = np.zeros((28, 28), np.uint8)
+    scale = rng.uniform(0.7, 0.9)
+    origin = (int(rng.integers(4, 8)), int(rng.integers(22, 26)))
+    cv2.putText(canvas, char, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, 2, cv2.LINE_AA)
+    return canvas
+
+
+def draw_folder(folder: Path, count: int, seed: int = 0) -> None:
+    """Write ``count`` PNG files."""
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        picture = draw_character(CHARACTERS[number % len(CHARACTERS)], rng)
+        cv2.imwrite(str(folder / f"{number:06d}.png"), picture)
+
+
+def run_inference(folder: Path, model: str | None) -> tuple[float, int, int]:
+    """(seconds, peak bytes, lines) of a whole ``python inference.py FOLDER``."""
+    command = [sys.executable, str(ROOT / "inference.py"), str(folder)]
+    command += ["--model", model] if model else []
+    # A process in between, so that the peak is that of this run alone and not of an earlier child.
+    output = subprocess.run([sys.executable, "-c", _RUN_AND_MEASURE, *command], stdout=subprocess.PIPE, check=True)
+    seconds, peak_bytes, lines = json.loads(output.stdout)
+    return seconds, peak_bytes, lines
+
+
+def seconds_loading_each_time(folder: Path, keras_model: Path, count: int) -> float | None:
+    """Seconds per picture when each one loads the Keras model anew; None where that cannot be run here."""
+    if not keras_model.is_file():
+        return None
+    environment = {"KERAS_BACKEND": "torch"} | dict(os.environ)
+    pictures = [str(path) for path in sorted(folder.iterdir())[:count]]
+    command = [sys.executable, "-c", _LOAD_EACH_TIME, str(keras_model), *pictures]
+    done = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=False)
+    return float(json.loads(done.stdout.splitlines()[-1])) if done.returncode == 0 else None
+
+
+def measure(count: int, repeats: int, model: str | None, keras_model: Path) -> dict[str, object]:
+    """All figures, by name."""
+    with tempfile.TemporaryDirectory() as scratch:
+        many, one = Path(scratch, "many"), Path(scratch, "one")
+        for folder, pictures in ((many, count), (one, 1)):
+            folder.mkdir()
+            draw_folder(folder, pictures)
+        runs = [run_inference(many, model) for _ in range(repeats)]
+        starts = [run_inference(one, model)[0] for _ in range(7)]
+        if any(lines != count for _, _, lines in runs):
+            raise SystemExit("inference.py did not print one line for each picture")
+        started = time.strftime("%Y-%m-%d")
+        return {
+            "date": started,
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python "
+            + platform.python_version(),
+            "pictures": count,
+            "pictures_per_s": round(statistics.median(count / seconds for seconds, _, _ in runs)),
+            "peak_memory_mb": round(max(peak for _, peak, _ in runs) / 1e6),
+            "start_s": round(statistics.median(starts), 3),
+            "loading_each_time_s_per_picture": seconds_loading_each_time(many, keras_model, 5),
+        }
+
+
+def main() -> None:
+    """Measure, print a table, write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--repeats", type=int, default=3, help="runs over the folder; the median counts")
+    parser.add_argument("--model", help="model for inference.py (default: the released one)")
+    parser.add_argument("--keras-model", type=Path, default=ROOT / "model.h5")
+    parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    args = parser.parse_args()
+    figures = measure(args.pictures, args.repeats, args.model, args.keras_model)
+    width = max(map(len, figures))
+    for name, value in figures.items():
+        print(f"{name:<{width}}  {value}")
+    if args.out:
+        args.out.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""The command line. The only place that parses arguments, and the only one that catches `VinscribeError`.
+
+Exit status: 0 all went well; 1 something could not be read or done; 2 the command, a directory or the model is wrong;
+130 interrupted; 141 nobody reads the output any more (as in ``vinscribe chars DIR | head``).
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NoReturn
+
+from vinscribe import __version__
+from vinscribe.errors import ModelError, UsageError, VinscribeError
+
+OK, FAILED, WRONG_USE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
+
+_CHARS_EXAMPLE = """\
+examples:
+  vinscribe chars samples
+  vinscribe chars samples --format jsonl > readings.jsonl
+"""
+_INFERENCE_EXAMPLE = """\
+example:
+  python inference.py samples
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises UsageError where argparse would print several lines and exit."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The ``vinscribe`` command; returns its exit status. ``argv`` defaults to the process's arguments."""
+    return _run("vinscribe", _build_parser, argv)
+
+
+def inference_main(argv: Sequence[str] | None = None) -> int:
+    """``python inference.py DIR``: ``vinscribe chars DIR`` in the lines format; returns the exit status."""
+    return _run("inference.py", _build_inference_parser, argv)
+
+
+def _run(name: str, build_parser: Callable[[], argparse.ArgumentParser], argv: Sequence[str] | None) -> int:
+    try:
+        args = build_parser().parse_args(argv)
+        status: int = args.run(args)
+        sys.stdout.flush()
+        return status
+    except VinscribeError as error:
+        _say(f"{name}: {error}")
+        return WRONG_USE if isinstance(error, UsageError | ModelError) else FAILED
+    except KeyboardInterrupt:
+        _say(f"{name}: interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # What is still buffered has nowhere to go; without this Python would complain about it when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="vinscribe",
+        description="Read handwritten vehicle identification numbers, and train the classifier that reads them.",
+        epilog="vinscribe COMMAND --help shows the options of a command, with an example.",
+    )
+    parser.add_argument("--version", action="version", version=f"vinscribe {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    chars = commands.add_parser(
+        "chars",
+        help="read the character in each picture of a directory",
+        description="Read the one character in each picture of a directory (PNG, JPEG, BMP, TIFF, WebP).",
+        epilog=_CHARS_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_chars_arguments(chars)
+    chars.add_argument(
+        "--format",
+        choices=("lines", "jsonl", "csv"),
+        default="lines",
+        help="lines: '077, DIR/a.png' (default); jsonl and csv: with confidence and the five best characters",
+    )
+    _register_training(commands)
+    return parser
+
+
+def _build_inference_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="inference.py",
+        description="Print '077, DIR/name.png' for each picture in DIR: the ASCII code of its character, and its path.",
+        epilog=_INFERENCE_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_chars_arguments(parser)
+    parser.set_defaults(format="lines")
+    return parser
+
+
+def _add_chars_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", metavar="DIR", help="folder with pictures, one character each")
+    parser.add_argument("--model", metavar="FILE", help="another model: .onnx, or .h5 where Keras is installed")
+    parser.set_defaults(run=_run_chars)
+
+
+def _register_training(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    try:
+        from vinscribe.training.commands import register
+    except ModuleNotFoundError:
+        return
+    register(commands)
+
+
+def _run_chars(args: argparse.Namespace) -> int:
+    # Imported here: help and mistakes in the arguments answer at once, without OpenCV and ONNX Runtime.
+    try:
+        from vinscribe.images import list_pictures
+        from vinscribe.output import formatter, header, one_line, prepare_stream
+        from vinscribe.reader import Reader, Unreadable
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{error.name} is not installed; pip install -r requirements.txt") from error
+    paths = list_pictures(args.directory)
+    if not paths:
+        _say(f"no pictures in {args.directory} (PNG, JPEG, BMP, TIFF, WebP)")
+        return OK
+    prepare_stream(sys.stdout)
+    write = formatter(args.format)
+    progress = _Progress(len(paths))
+    failures = 0
+    with _quiet_libraries():
+        for line in header(args.format):
+            print(line)
+        for result in Reader(args.model).read_characters(paths):
+            if isinstance(result, Unreadable):
+                failures += 1
+                progress.clear()
+                _say(one_line(f"{result.file}: {result.error}"))
+            else:
+                print(write(result))
+            progress.step()
+    progress.clear()
+    return FAILED if failures else OK
+
+
+def _say(message: str) -> None:
+    """One line on standard error."""
+    print(message.replace("\n", "\\n"), file=sys.stderr)
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Silence what the picture libraries print by themselves.
+
+    libpng and libjpeg write warnings about damaged files straight to file descriptor 2, past Python. vinscribe says
+    in a line of its own what is wrong with which file, so theirs go to the null device; ``sys.stderr`` still works.
+    """
+    sys.stderr.flush()
+    try:
+        number = sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):  # not a real file, as under a test runner: leave it alone
+        yield
+        return
+    kept, python_stderr = os.dup(number), sys.stderr
+    null = os.open(os.devnull, os.O_WRONLY)
+    sys.stderr = os.fdopen(os.dup(number), "w", buffering=1, encoding=python_stderr.encoding, errors="backslashreplace")
+    os.dup2(null, number)
+    os.close(null)
+    try:
+        yield
+    finally:
+        sys.stderr.close()
+        sys.stderr = python_stderr
+        os.dup2(kept, number)
+        os.close(kept)
+
+
+class _Progress:
+    """A counter on standard error; says nothing unless that is a terminal and the readings go elsewhere."""
+
+    def __init__(self, total: int) -> None:
+        self._shown = sys.stderr.isatty() and not sys.stdout.isatty()
+        self._total = total
+        self._done = 0
+        self._start = self._last = time.monotonic()
+
+    def step(self) -> None:
+        """Count one picture; redraw at most ten times a second."""
+        self._done += 1
+        if not self._shown:
+            return
+        now = time.monotonic()
+        if now - self._last >= 0.1:
+            self._last = now
+            rate = self._done / (now - self._start)
+            print(f"\r{self._done:,} of {self._total:,} pictures, {rate:,.0f}/s ", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Take the counter off the screen."""
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,211 @@
+"""Picture files -> grey arrays.
+
+One way in for every kind of picture: grey, colour, palette, transparent, 16-bit, turned by EXIF. What comes out is
+always a C-contiguous uint8 array of shape (height, width), 0 black to 255 white, upright.
+"""
+
+import os
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vinscribe.errors import ImageError, UsageError
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".tif", ".tiff", ".webp")
+"""Endings, in lower case, of the files that `list_pictures` takes for pictures."""
+
+MAX_PIXELS = 200_000_000
+"""Larger pictures are refused before they are decoded: a file of a few KB can claim gigabytes of pixels."""
+
+_JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start-of-frame segments
+_HEAD_BYTES = 32
+
+
+def list_pictures(directory: str) -> list[str]:
+    """Paths of the picture files in a directory, as ``DIRECTORY/name`` with the directory as it was given, sorted.
+
+    Not recursive. Hidden files (``._a.png``) and directories are left out; the case of the ending does not matter.
+    Raises UsageError where the directory does not exist or cannot be listed.
+    """
+    try:
+        with os.scandir(directory) as entries:
+            names = [
+                entry.name
+                for entry in entries
+                if entry.name.lower().endswith(ENDINGS) and not entry.name.startswith(".") and entry.is_file()
+            ]
+    except FileNotFoundError:
+        raise UsageError(f"no such directory: {directory}") from None
+    except NotADirectoryError:
+        raise UsageError(f"not a directory: {directory}; give the folder that holds the pictures") from None
+    except OSError as error:
+        raise UsageError(f"cannot list {directory}: {error.strerror}") from None
+    separators = "/" + (os.sep if os.sep != "/" else "")
+    prefix = directory.rstrip(separators) + "/"
+    return [prefix + name for name in sorted(names)]
+
+
+def read_grey(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """Read a picture file (the first page, where it has several).
+
+    Args:
+        path: a PNG, JPEG, BMP, TIFF or WebP file; the content decides, not the ending.
+
+    Returns:
+        uint8 (height, width). Transparent pixels get the paper that keeps the ink visible, 16-bit values are scaled
+        to 8 bits, EXIF orientation is applied.
+
+    Raises:
+        ImageError: the file cannot be read, is no picture, is damaged or truncated, or has more than MAX_PIXELS.
+            The message does not repeat the path.
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD_BYTES)
+            _check_kind(head)
+            data = head + file.read()
+    except (OSError, ValueError) as error:
+        raise ImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return decode_grey(data)
+
+
+def decode_grey(data: bytes) -> NDArray[np.uint8]:
+    """Like `read_grey`, for the bytes of a picture file."""
+    _check_kind(data[:_HEAD_BYTES])
+    width, height = _declared_size(data)
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{width}x{height} pixels are more than the {MAX_PIXELS // 1_000_000} megapixels allowed")
+    # Set anew for each picture: OpenCV would otherwise report damaged files on standard error by itself.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        pixels, kinds, metadata = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        pixels = None
+    if pixels is None or pixels.size == 0:
+        raise ImageError("damaged or truncated picture")
+    grey = _to_grey(_to_eight_bits(pixels))
+    # IMREAD_UNCHANGED keeps transparency but leaves the EXIF turn to the caller. (Turned TIFFs come out upright.)
+    for kind, block in zip(kinds, metadata, strict=True):
+        if kind == cv2.IMAGE_METADATA_EXIF:
+            grey = _turned(grey, _exif_orientation(np.asarray(block).tobytes()))
+    return np.ascontiguousarray(grey)
+
+
+def _check_kind(head: bytes) -> None:
+    """Raise ImageError unless a file that starts with these bytes is of a known kind."""
+    if not head:
+        raise ImageError("empty file")
+    known = head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"))
+    if not known and not (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        raise ImageError("not a PNG, JPEG, BMP, TIFF or WebP picture")
+
+
+def _declared_size(data: bytes) -> tuple[int, int]:
+    """(width, height) that the header declares; (0, 0) where the header is too short or odd to tell."""
+
+    def number(start: int, size: int, order: str = "big") -> int:
+        return int.from_bytes(data[start : start + size], order)  # type: ignore[arg-type]
+
+    if data[:4] == b"\x89PNG":
+        return number(16, 4), number(20, 4)
+    if data[:2] == b"BM":
+        height = int.from_bytes(data[22:26], "little", signed=True)  # negative: rows from the top down
+        return number(18, 4, "little"), abs(height)
+    if data[:4] == b"RIFF":
+        if data[12:16] == b"VP8X":
+            return number(24, 3, "little") + 1, number(27, 3, "little") + 1
+        return 0, 0  # plain WebP has at most 16383x16383 pixels, and OpenCV refuses what it cannot hold
+    if data[:2] == b"\xff\xd8":
+        return _jpeg_size(data)
+    return _tiff_size(data)
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # filling
+            at += 1
+        elif marker in _JPEG_SIZE_MARKERS:
+            return int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
+        else:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return 0, 0
+
+
+def _tiff_size(data: bytes) -> tuple[int, int]:
+    tags = _tiff_tags(data)
+    return tags.get(0x0100, 0), tags.get(0x0101, 0)
+
+
+def _tiff_tags(data: bytes) -> dict[int, int]:
+    """Tag -> first number of the first directory of a TIFF file or EXIF block (single short and long tags only)."""
+    order: str = "little" if data[:2] == b"II" else "big"
+
+    def number(start: int, size: int) -> int:
+        return int.from_bytes(data[start : start + size], order)  # type: ignore[arg-type]
+
+    at = number(4, 4)
+    tags = {}
+    for entry in range(at + 2, min(at + 2 + 12 * number(at, 2), len(data) - 11), 12):
+        kind = number(entry + 2, 2)
+        if kind in (3, 4) and number(entry + 4, 4) == 1:
+            tags[number(entry, 2)] = number(entry + 8, 2 if kind == 3 else 4)
+    return tags
+
+
+def _exif_orientation(block: bytes) -> int:
+    """EXIF orientation 1..8 of an EXIF block; 1 (upright) where it says nothing."""
+    return _tiff_tags(block.removeprefix(b"Exif\0\0")).get(0x0112, 1)
+
+
+def _turned(grey: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """The picture as it is meant to be seen. Source: EXIF 2.32, tag 0x0112."""
+    if orientation in (5, 6, 7, 8):
+        grey = grey.T
+    if orientation in (2, 3, 6, 7):
+        grey = grey[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        grey = grey[::-1]
+    return grey
+
+
+def _to_eight_bits(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
+    if pixels.dtype == np.uint8:
+        return pixels  # type: ignore[return-value]
+    if pixels.dtype == np.uint16:
+        return cv2.convertScaleAbs(pixels.astype(np.uint16, copy=False), alpha=1 / 257)  # type: ignore[return-value]
+    values = np.nan_to_num(pixels.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    # Floats and wide integers have no agreed white: their own range becomes 0..255.
+    low, high = float(values.min()), float(values.max())
+    return np.round((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
+
+
+def _to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8 (H, W), (H, W, 3) or (H, W, 4), channels in OpenCV's order -> uint8 (H, W)."""
+    if pixels.ndim == 2:
+        return pixels
+    channels = pixels.shape[2]
+    if channels == 1:
+        return pixels[..., 0]
+    if channels == 3:
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)  # type: ignore[return-value]
+    if channels == 4:
+        return _on_paper(cv2.cvtColor(pixels, cv2.COLOR_BGRA2GRAY), pixels[..., 3])  # type: ignore[arg-type]
+    raise ImageError(f"{channels} channels; expected grey, colour, or colour with transparency")
+
+
+def _on_paper(grey: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Lay a transparent picture on paper that keeps its ink visible: uint8 (H, W) both."""
+    if alpha.min() == 255:
+        return grey
+    seen = grey[alpha > 127]
+    if seen.size == 0:
+        paper = 255
+    elif float(seen.std()) < 32:  # one tone: all of it is ink, so the paper is the opposite
+        paper = 0 if seen.mean() > 127 else 255
+    else:  # ink and paper are both there, as in a scan with cut corners: go on with its paper
+        paper = int(np.median(seen))
+    share = alpha.astype(np.float32) / 255
+    return np.round(grey * share + paper * (1 - share)).astype(np.uint8)

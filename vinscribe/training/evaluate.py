@@ -1,0 +1,166 @@
+"""Measures a classifier on labelled images: accuracies with intervals, confusions, calibration."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from vinscribe.charset import CHARSET, NUM_CLASSES
+from vinscribe.classifier import Classifier
+from vinscribe.errors import ModelError
+
+Z_95 = 1.959964
+"""Two-sided 95 % quantile of the normal distribution."""
+
+ECE_BINS = 15
+
+
+@dataclass(frozen=True)
+class Report:
+    """A classifier's measures on one set of images; all rates in [0, 1], intervals at 95 %.
+
+    Attributes:
+        num_images: images measured.
+        micro: share of all images that are right; ``micro_interval``: Wilson.
+        macro: mean of the classes' accuracies; ``macro_interval``: normal, from the classes' binomial variances.
+        nll: mean negative log likelihood, nats.
+        ece: expected calibration error, 15 bins of equal width over the confidence.
+        confusion: (33, 33) int64, rows true, columns read.
+    """
+
+    num_images: int
+    micro: float
+    micro_interval: tuple[float, float]
+    macro: float
+    macro_interval: tuple[float, float]
+    nll: float
+    ece: float
+    confusion: NDArray[np.int64]
+
+    def confused_pairs(self, most: int = 12) -> list[tuple[str, str, int]]:
+        """(true, read, images) of the most frequent errors, most frequent first."""
+        errors = self.confusion - np.diag(np.diag(self.confusion))
+        order = np.argsort(-errors, axis=None, kind="stable")[:most]
+        rows, columns = np.unravel_index(order, errors.shape)
+        pairs = zip(rows, columns, strict=True)
+        return [(CHARSET[row], CHARSET[column], int(errors[row, column])) for row, column in pairs if errors[row, column]]
+
+    def text(self) -> str:
+        """The report as a person reads it."""
+        low, high = self.micro_interval
+        macro_low, macro_high = self.macro_interval
+        lines = [
+            f"images                   {self.num_images:,}",
+            f"accuracy (micro)         {self.micro:.2%}   95 % interval {low:.2%} to {high:.2%}",
+            f"class accuracy (macro)   {self.macro:.2%}   95 % interval {macro_low:.2%} to {macro_high:.2%}",
+            f"negative log likelihood  {self.nll:.4f}",
+            f"calibration error (ECE)  {self.ece:.2%}",
+            "",
+            "class  images  accuracy  mostly read as",
+        ]
+        for label, char in enumerate(CHARSET):
+            counts = self.confusion[label]
+            total = int(counts.sum())
+            if not total:
+                continue
+            others = [other for other in np.argsort(-counts, kind="stable") if other != label and counts[other]][:3]
+            wrong = ", ".join(f"{CHARSET[other]} {counts[other]}" for other in others)
+            lines.append(f"{char:<5}  {total:6,}  {counts[label] / total:8.2%}  {wrong}".rstrip())
+        pairs = "  ".join(f"{true}→{read} {count}" for true, read, count in self.confused_pairs())
+        return "\n".join([*lines, "", f"most confused (true→read): {pairs or 'nothing'}"])
+
+
+def wilson_interval(hits: float, total: int) -> tuple[float, float]:
+    """95 % interval of a share. Source: E. B. Wilson, JASA 22 (1927)."""
+    if not total:
+        return 0.0, 1.0
+    share, z2 = hits / total, Z_95**2
+    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
+    half = Z_95 * np.sqrt(share * (1 - share) / total + z2 / (4 * total**2)) / (1 + z2 / total)
+    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+
+
+def measure(probs: NDArray[np.float32], labels: NDArray[np.int64]) -> Report:
+    """Measures probabilities (N, 33) against labels (N,); N at least 1."""
+    predicted = probs.argmax(1)
+    correct = predicted == labels
+    confusion = np.bincount(labels * NUM_CLASSES + predicted, minlength=NUM_CLASSES**2)
+    confusion = confusion.reshape(NUM_CLASSES, NUM_CLASSES)
+    totals = confusion.sum(1)
+    present = totals > 0
+    shares = np.diag(confusion)[present] / totals[present]
+    macro = float(shares.mean())
+    # A class without an error is given half of one, or its variance would be zero.
+    smoothed = (np.diag(confusion)[present] + 0.5) / (totals[present] + 1)
+    half = Z_95 * float(np.sqrt((smoothed * (1 - smoothed) / totals[present]).sum())) / int(present.sum())
+    likelihood = probs[np.arange(len(labels)), labels].astype(np.float64).clip(1e-12, 1)
+    return Report(
+        num_images=len(labels),
+        micro=float(correct.mean()),
+        micro_interval=wilson_interval(float(correct.sum()), len(labels)),
+        macro=macro,
+        macro_interval=(max(0.0, macro - half), min(1.0, macro + half)),
+        nll=float(-np.log(likelihood).mean()),
+        ece=expected_calibration_error(probs.max(1), correct),
+        confusion=confusion,
+    )
+
+
+def expected_calibration_error(
+    confidences: NDArray[np.float32], correct: NDArray[np.bool_], bins: int = ECE_BINS
+) -> float:
+    """Mean distance between confidence and accuracy over bins of equal width, weighted by their images.
+
+    Source: C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On calibration of modern neural networks", ICML 2017.
+    """
+    bin_of = np.minimum((confidences * bins).astype(int), bins - 1)
+    gaps = np.bincount(bin_of, correct.astype(np.float64) - confidences, minlength=bins)
+    return float(np.abs(gaps).sum() / len(confidences))
+
+
+def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """The temperature (in 0.1..10) by which logits (N, 33) must be divided for the lowest negative log likelihood.
+
+    Source: Guo et al. 2017, as above.
+    """
+
+    def loss(log_temperature: float) -> float:
+        log_probs = log_softmax(logits.astype(np.float64) / np.exp(log_temperature), axis=1)
+        return float(-log_probs[np.arange(len(labels)), labels].mean())
+
+    result = minimize_scalar(loss, bounds=(np.log(0.1), np.log(10)), method="bounded")
+    return float(np.exp(result.x))
+
+
+def probs_of_model(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Probabilities (N, 33) of any model we write for images (N, H, W): ``.onnx``, ``.h5``, or a run's folder or ``.pt``."""
+    if path.is_dir() or path.suffix == ".pt":
+        return _probs_of_run(path, images)
+    from vinscribe.cells import normalise_batch
+
+    return Classifier(path).probs(normalise_batch(list(images)))
+
+
+def _probs_of_run(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Of a training run's best weights so far, at the temperature 1 if the run has not been calibrated yet."""
+    import json
+
+    import torch
+
+    from vinscribe.training.fit import logits_of, to_inputs
+    from vinscribe.training.network import build_network
+
+    folder = path if path.is_dir() else path.parent
+    weights = folder / "best.pt" if path.is_dir() else path
+    if not weights.exists() or not (folder / "settings.json").exists():
+        raise ModelError(f"{path}: no training run; a run's folder holds settings.json and best.pt")
+    state = torch.load(weights, weights_only=True)
+    network = build_network(json.loads((folder / "settings.json").read_text())["settings"]["network"])
+    network.load_state_dict(state.get("averaged", state))
+    record = folder / "result.json"
+    temperature = json.loads(record.read_text())["temperature"] if record.exists() else 1.0
+    probs: NDArray[np.float32] = torch.softmax(logits_of(network, to_inputs(images)) / temperature, 1).numpy()
+    return probs

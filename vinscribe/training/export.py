@@ -1,0 +1,194 @@
+"""Writes a trained network as ``model.onnx`` and ``model.h5`` and proves that all three give the same probabilities.
+
+The temperature goes into the last dense layer (weights and bias divided by it), and a softmax follows, so a reader of
+either file gets calibrated probabilities without knowing of it.
+"""
+
+import copy
+import json
+import logging
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from vinscribe import __version__
+from vinscribe.cells import CELL_PX
+from vinscribe.charset import CHARSET
+from vinscribe.classifier import Classifier
+from vinscribe.errors import TrainingError
+
+PARITY = 1e-4
+"""Largest difference of a probability between PyTorch, ONNX Runtime and Keras."""
+
+OPSET = 18
+
+
+def with_temperature(network: nn.Sequential, temperature: float) -> nn.Sequential:
+    """A copy in eval mode that gives probabilities: temperature in the last dense layer, softmax behind it."""
+    scaled = copy.deepcopy(network).to(memory_format=torch.contiguous_format).eval()
+    last = scaled[-1]
+    if not isinstance(last, nn.Linear):
+        raise TrainingError(f"the network ends with {type(last).__name__}; a dense layer is needed to calibrate it")
+    with torch.no_grad():
+        last.weight /= temperature
+        last.bias /= temperature
+    return nn.Sequential(*scaled, nn.Softmax(1))
+
+
+def export_model(network: nn.Sequential, temperature: float, record: dict[str, Any], folder: Path) -> None:
+    """Writes ``model.onnx`` and ``model.h5`` into a folder, both or neither, after checking their parity.
+
+    Args:
+        network: trained, giving logits (N, 33).
+        temperature: from ``evaluate.fit_temperature``.
+        record: what the model's metadata says of its training; ``network``, ``training`` and ``data`` are asked for.
+        folder: where to; existing files of these names are replaced.
+
+    Raises:
+        TrainingError: the written files do not give the same probabilities as the network.
+    """
+    calibrated = with_temperature(network, temperature)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as scratch:
+        onnx_path, h5_path = Path(scratch) / "model.onnx", Path(scratch) / "model.h5"
+        _write_onnx(calibrated, _metadata(temperature, record), onnx_path)
+        _write_keras(calibrated, h5_path)
+        check_parity(calibrated, onnx_path, h5_path)
+        onnx_path.replace(folder / "model.onnx")
+        h5_path.replace(folder / "model.h5")
+
+
+def check_parity(calibrated: nn.Sequential, onnx_path: Path, h5_path: Path, num_images: int = 512) -> float:
+    """Largest difference of any probability between the three, on random strokes; ``TrainingError`` above PARITY."""
+    cells = _random_cells(num_images)
+    inputs = torch.from_numpy(cells)[:, None].float() / 255
+    with torch.inference_mode():
+        expected = calibrated(inputs).numpy()
+    worst = 0.0
+    for path in (onnx_path, h5_path):
+        difference = float(np.abs(Classifier(path).probs(cells) - expected).max())
+        if not difference <= PARITY:
+            raise TrainingError(f"{path.name} differs from the trained network by {difference:.2e} (at most {PARITY})")
+        worst = max(worst, difference)
+    return worst
+
+
+def _random_cells(n: int) -> NDArray[np.uint8]:
+    """(n, 28, 28) uint8: smooth blobs, so that the network's answers vary (plain noise all looks alike to it)."""
+    noise = torch.rand(n, 1, 7, 7, generator=torch.Generator().manual_seed(0))
+    smooth = nn.functional.interpolate(noise, (CELL_PX, CELL_PX), mode="bicubic")
+    cells: NDArray[np.uint8] = (((smooth - 0.5) * 4).clamp(0, 1) * 255).byte()[:, 0].numpy()
+    return cells
+
+
+def _metadata(temperature: float, record: dict[str, Any]) -> dict[str, str]:
+    contract = {
+        "name": "cells",
+        "shape": ["N", 1, CELL_PX, CELL_PX],
+        "dtype": "float32",
+        "range": [0, 1],
+        "ink": "white on black, as vinscribe.cells.normalise gives it, divided by 255",
+        "output": "probs: float32 [N, 33], calibrated probabilities in the order of charset",
+    }
+    return {
+        "charset": CHARSET,
+        "input": json.dumps(contract),
+        "temperature": repr(temperature),
+        "network": str(record["network"]),
+        "training": json.dumps(record["training"], sort_keys=True),
+        "data": json.dumps(record["data"], sort_keys=True),
+        "vinscribe_version": __version__,
+    }
+
+
+def _write_onnx(calibrated: nn.Sequential, metadata: dict[str, str], path: Path) -> None:
+    example = torch.zeros(2, 1, CELL_PX, CELL_PX)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns of its own deprecations
+        torch.onnx.export(
+            calibrated,
+            (example,),
+            path,
+            input_names=["cells"],
+            output_names=["probs"],
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    model = onnx.load(path)
+    # The exporter notes the source lines of every layer, paths included: no use to a reader.
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    onnx.helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def _write_keras(calibrated: nn.Sequential, path: Path) -> None:
+    """The same layers in Keras, which holds pictures as (N, height, width, channels)."""
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    import keras
+
+    model = keras.Sequential([keras.Input((CELL_PX, CELL_PX, 1), name="cells")])
+    flattened: tuple[int, ...] | None = None  # (channels, height, width) that the next dense layer reads
+    for layer in calibrated:
+        if isinstance(layer, nn.Conv2d):
+            _add_convolution(model, layer)
+        elif isinstance(layer, nn.BatchNorm2d):
+            norm = keras.layers.BatchNormalization(epsilon=layer.eps)
+            model.add(norm)
+            norm.set_weights([_array(t) for t in (layer.weight, layer.bias, layer.running_mean, layer.running_var)])
+        elif isinstance(layer, nn.Linear):
+            dense = keras.layers.Dense(layer.out_features)
+            model.add(dense)
+            dense.set_weights([_dense_kernel(layer, flattened), _array(layer.bias)])
+            flattened = None
+        elif isinstance(layer, nn.Flatten):
+            _, height, width, channels = model.output_shape
+            flattened = (channels, height, width)
+            model.add(keras.layers.Flatten())
+        elif isinstance(layer, nn.MaxPool2d):
+            model.add(keras.layers.MaxPooling2D(layer.kernel_size))
+        elif isinstance(layer, nn.Dropout):
+            continue
+        else:
+            names = {nn.ReLU: "relu", nn.Tanh: "tanh", nn.Softmax: "softmax"}
+            model.add(keras.layers.Activation(names[type(layer)]))
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Keras calls HDF5 legacy; the user's programs read it
+    model.save(path)
+
+
+def _add_convolution(model: Any, layer: nn.Conv2d) -> None:
+    import keras
+
+    if layer.padding != (0, 0):
+        # Keras' own "same" pads strided convolutions unevenly; this is what PyTorch does.
+        model.add(keras.layers.ZeroPadding2D(layer.padding))
+    added = keras.layers.Conv2D(layer.out_channels, layer.kernel_size, layer.stride, use_bias=layer.bias is not None)
+    model.add(added)
+    kernel = _array(layer.weight).transpose(2, 3, 1, 0)
+    added.set_weights([kernel] if layer.bias is None else [kernel, _array(layer.bias)])
+
+
+def _dense_kernel(layer: nn.Linear, flattened: tuple[int, ...] | None) -> NDArray[np.float32]:
+    """(inputs, outputs); behind a flatten the inputs are put from PyTorch's order (C, H, W) into Keras' (H, W, C)."""
+    kernel = _array(layer.weight)
+    if flattened:
+        kernel = kernel.reshape(-1, *flattened).transpose(0, 2, 3, 1).reshape(kernel.shape)
+    return kernel.T
+
+
+def _array(tensor: Any) -> NDArray[np.float32]:
+    values: NDArray[np.float32] = tensor.detach().cpu().numpy()
+    return values
