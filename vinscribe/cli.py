@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from vinscribe import __version__
 from vinscribe.errors import ModelError, UsageError, VinscribeError
+from vinscribe.training.commands import register  # imports no PyTorch
 
 OK, FAILED, WRONG_USE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
@@ -85,7 +86,7 @@ def _build_parser() -> argparse.ArgumentParser:
         default="lines",
         help="lines: '077, DIR/a.png' (default); jsonl and csv: with confidence and the five best characters",
     )
-    _register_training(commands)
+    register(commands)
     return parser
 
 
@@ -105,14 +106,6 @@ def _add_chars_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", help="folder with pictures, one character each")
     parser.add_argument("--model", metavar="FILE", help="another model: .onnx, or .h5 where Keras is installed")
     parser.set_defaults(run=_run_chars)
-
-
-def _register_training(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    try:
-        from vinscribe.training.commands import register
-    except ModuleNotFoundError:
-        return
-    register(commands)
 
 
 def _run_chars(args: argparse.Namespace) -> int:

@@ -80,5 +80,5 @@ def prepare_stream(stream: TextIO) -> None:
 
 def _csv_record(values: tuple[object, ...]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(values)
-    return text.getvalue()
+    csv.writer(text, lineterminator="\r\n").writerow(values)  # what ends a line is what gets quoted in a name
+    return text.getvalue().removesuffix("\r\n")

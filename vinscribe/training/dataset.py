@@ -66,6 +66,16 @@ class View:
     test: Split
     note: str
 
+    def text(self) -> str:
+        """Counts per class of each split, as a person reads them."""
+        splits = (self.train, self.validation, self.test)
+        lines = [f"view {self.name}: {self.note}", f"{'class':<6} {'train':>8} {'validation':>11} {'test':>7}"]
+        for label, char in enumerate(CHARSET):
+            train, validation, test = (int(split.counts()[label]) for split in splits)
+            lines.append(f"{char:<6} {train:>8,} {validation:>11,} {test:>7,}")
+        train, validation, test = (len(split) for split in splits)
+        return "\n".join([*lines, f"{'all':<6} {train:>8,} {validation:>11,} {test:>7,}"])
+
 
 def make_view(pool: Pool, name: str, same_shape: str = SAME_SHAPE) -> View:
     """One view of a pool.

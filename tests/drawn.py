@@ -1,0 +1,56 @@
+"""Pictures and a small model that the reading tests make for themselves.
+
+The model compares a cell with each of the 33 characters as `draw` draws them, so that the tests know what is right.
+"""
+
+import cv2
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from vinscribe.cells import normalise
+from vinscribe.charset import CHARSET
+
+METADATA = {
+    "charset": CHARSET,
+    "input": '{"name": "cells"}',
+    "temperature": "1.0",
+    "network": "templates",
+    "training": "{}",
+    "data": "{}",
+    "vinscribe_version": "0.1.0",
+}
+
+
+def draw(char, size=28):
+    """White on black, uint8 (size, size), placed as EMNIST does: the longer side 24/28 of the picture, centred."""
+    big = np.zeros((400, 400), np.uint8)
+    cv2.putText(big, char, (100, 300), cv2.FONT_HERSHEY_SIMPLEX, 8, 255, 24, cv2.LINE_AA)
+    x, y, width, height = cv2.boundingRect(big)
+    side = max(width, height) * 28 // 24
+    top, left = (side - height) // 2, (side - width) // 2
+    square = np.zeros((side, side), np.uint8)
+    square[top : top + height, left : left + width] = big[y : y + height, x : x + width]
+    return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if size < side else cv2.INTER_LINEAR)
+
+
+def write_model(path, metadata=METADATA, cells_shape=("n", 1, 28, 28), num_classes=33, input_name="cells"):
+    templates = np.stack([normalise(draw(char)).ravel() for char in CHARSET]).astype(np.float32)
+    templates -= templates.mean(axis=1, keepdims=True)
+    templates /= np.linalg.norm(templates, axis=1, keepdims=True)
+    weights = np.resize(templates, (num_classes, 784)).T.copy()
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", [input_name], ["flat"]),
+            helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["probs"], axis=1),
+        ],
+        "templates",
+        [helper.make_tensor_value_info(input_name, TensorProto.FLOAT, list(cells_shape))],
+        [helper.make_tensor_value_info("probs", TensorProto.FLOAT, [cells_shape[0], num_classes])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, dict(metadata))
+    onnx.save(model, str(path))
+    return str(path)

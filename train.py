@@ -1,0 +1,8 @@
+"""Trains the character classifier on EMNIST, evaluates it, saves model.h5 and model.onnx: ``python train.py --help``."""
+
+import sys
+
+from vinscribe.training.commands import train_main
+
+if __name__ == "__main__":
+    sys.exit(train_main())
