@@ -1,4 +1,4 @@
-"""Trains the character classifier on EMNIST, evaluates it, saves model.h5 and model.onnx: ``python train.py --help``."""
+"""Trains the character classifier on EMNIST, evaluates it, saves model.h5 and model.onnx; see ``train.py --help``."""
 
 import sys
 

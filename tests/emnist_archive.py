@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vinscribe.training.emnist import SIDE_PX
+from vinscribe.charset import CHARSET
+from vinscribe.training.emnist import CHARACTERS, SIDE_PX
 
 
 def glyphs(text: str, seed: int) -> NDArray[np.uint8]:
@@ -45,3 +46,10 @@ def write_zip(path: Path, members: dict[str, bytes]) -> Path:
         for name, data in members.items():
             archive.writestr(name, data)
     return path
+
+
+def write_archive(path: Path, per_class: int = 100, chars: str = CHARSET) -> Path:
+    """Writes an archive with the split ByClass alone: so many drawn images of each character."""
+    text = chars * per_class
+    labels = np.array([CHARACTERS.index(char) for char in text], np.uint8)
+    return write_zip(path, members_of({"byclass-train": (glyphs(text, seed=0), labels)}))

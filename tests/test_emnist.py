@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from emnist_archive import glyphs, idx, members_of, write_zip
 
-from tests.emnist_archive import glyphs, idx, members_of, write_zip
 from vinscribe.errors import DataError
 from vinscribe.training.emnist import CHARACTERS, MERGED, Archive, mask_of, read_pool
 
@@ -102,7 +102,7 @@ def test_a_flipped_bit_in_the_zip_is_found(tmp_path: Path, members: dict[str, by
     data = bytearray(path.read_bytes())
     data[zipfile.ZipFile(path).infolist()[0].header_offset + 150] ^= 0xFF
     path.write_bytes(data)
-    with pytest.raises(DataError, match="images-idx3-ubyte.gz is damaged"):
+    with pytest.raises(DataError, match=r"images-idx3-ubyte.gz is damaged"):
         Archive(path).read("byclass-test")
 
 

@@ -45,7 +45,9 @@ def augment(images: Tensor, settings: AugmentSettings, generator: torch.Generato
         (N, 1, H, W) float32 in [0, 1].
     """
     images = _change_stroke(images, settings, generator)
-    grid = functional.affine_grid(_affine(len(images), images.shape[-1], settings, generator), images.shape, False)
+    grid = functional.affine_grid(
+        _affine(len(images), images.shape[-1], settings, generator), list(images.shape), False
+    )
     if settings.bend_px:
         grid = grid + _bend(images, settings.bend_px, generator)
     return functional.grid_sample(images, grid, align_corners=False)

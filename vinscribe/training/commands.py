@@ -6,6 +6,7 @@ Only the parsers live at the top: PyTorch and its companions are imported when a
 import argparse
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ _TRAIN_EXAMPLE = """examples:
 _EVALUATE_EXAMPLE = """examples:
   vinscribe evaluate model.onnx --emnist gzip.zip
   vinscribe evaluate runs/vinscribe-vin-seed0 --view balanced
+  vinscribe evaluate model.onnx --split validation --errors errors.png
 """
 
 
@@ -38,6 +40,9 @@ def register(subparsers: Any) -> None:
     evaluate = _command(subparsers, "evaluate", "measure a model on EMNIST", _EVALUATE_EXAMPLE, _run_evaluate)
     evaluate.add_argument("model", type=Path, metavar="MODEL", help="model.onnx, model.h5, or a training run's folder")
     evaluate.add_argument("--view", choices=_VIEWS, default="vin", help="which view of EMNIST (default: vin)")
+    evaluate.add_argument(
+        "--errors", type=Path, metavar="PNG", help="draw the misread images, the most confident errors first"
+    )
     evaluate.add_argument("--split", choices=("test", "validation"), default="test", help="default: test")
     _add_emnist(evaluate)
 
@@ -138,23 +143,32 @@ def _run_data(args: argparse.Namespace) -> int:
 
 
 def _run_train(args: argparse.Namespace) -> int:
-    from vinscribe.training import release, runs
+    from vinscribe.training.release import make_release
+    from vinscribe.training.runs import train_and_export
 
+    for name in ("keras", "h5py", "onnxscript"):  # needed only after the training: say so before it
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(name=name)
     archive = _archive(args)
     if args.release:
-        release.make_release(archive)
+        make_release(archive, fresh=args.fresh)
         return 0
-    runs.train_and_export(archive, args)
+    train_and_export(archive, args)
     return 0
 
 
 def _run_evaluate(args: argparse.Namespace) -> int:
     from vinscribe.training.dataset import make_view
     from vinscribe.training.emnist import read_pool
+    from vinscribe.training.error_sheet import plot_errors
     from vinscribe.training.evaluate import measure, probs_of_model
 
     view = make_view(read_pool(_archive(args)), args.view)
     print(f"view {view.name}: {view.note}", file=sys.stderr)
     split = view.test if args.split == "test" else view.validation
-    print(measure(probs_of_model(args.model, split.images), split.labels).text())
+    probs = probs_of_model(args.model, split.images)
+    print(measure(probs, split.labels).text())
+    if args.errors:
+        shown = plot_errors(split.images, split.labels, probs, args.errors)
+        print(f"wrote the {shown} most confident errors to {args.errors}", file=sys.stderr)
     return 0

@@ -87,7 +87,7 @@ def make_view(pool: Pool, name: str, same_shape: str = SAME_SHAPE) -> View:
 
     Raises:
         UsageError: no such view.
-        DataError: a class has no image.
+        DataError: a class has no image to train on, or a split is empty.
     """
     if name == "vin":
         view = _vin_view(pool, same_shape)
@@ -98,6 +98,8 @@ def make_view(pool: Pool, name: str, same_shape: str = SAME_SHAPE) -> View:
     empty = "".join(CHARSET[label] for label in np.flatnonzero(view.train.counts() == 0))
     if empty:
         raise DataError(f"view {name}: no image to train on for {empty}; the archive is too small")
+    if not len(view.validation) or not len(view.test):
+        raise DataError(f"view {name}: no image to validate or test on; the archive is too small")
     return view
 
 
@@ -183,7 +185,8 @@ def _balanced_like(pool: Pool, labels: NDArray[np.int64], rows: dict[str, int]) 
 
 def _allows_only(pool: Pool, characters: str) -> NDArray[np.bool_]:
     """(N,) bool: images that are surely one of the characters."""
-    return (pool.masks != 0) & ((pool.masks & ~np.uint64(mask_of(characters))) == 0)
+    allowed: NDArray[np.bool_] = (pool.masks != 0) & ((pool.masks & ~np.uint64(mask_of(characters))) == 0)
+    return allowed
 
 
 def _hash_order(pool: Pool, rows: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -75,11 +75,11 @@ class Archive:
         self.path = Path(path)
         if self.path.is_dir():
             files = [file for pattern in ("emnist-*.gz", "gzip/emnist-*.gz") for file in self.path.glob(pattern)]
-            self._members = {file.name: file for file in files}
-            self._zip = None
+            self._members: dict[str, Path | zipfile.Path] = {file.name: file for file in files}
         else:
-            self._zip = _open_zip(self.path)
-            self._members = {Path(name).name: name for name in self._zip.namelist() if name.endswith(".gz")}
+            root = _open_zip(self.path)
+            names = [name for name in root.namelist() if name.endswith(".gz")]
+            self._members = {Path(name).name: zipfile.Path(root, name) for name in names}
         self.splits = tuple(split for split in SPLITS if f"emnist-{split}-images-idx3-ubyte.gz" in self._members)
         if not self.splits:
             raise DataError(
@@ -117,8 +117,7 @@ class Archive:
         if name not in self._members:
             raise DataError(f"{self.path}: {name} is missing")
         try:
-            member = self._members[name]
-            return member.read_bytes() if isinstance(member, Path) else self._zip.read(member)  # type: ignore[union-attr]
+            return self._members[name].read_bytes()
         except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise DataError(f"{self.path}: {name} is damaged ({error}); fetch the archive again") from error
 
@@ -179,7 +178,8 @@ class Pool:
     def in_splits(self, *splits: str) -> NDArray[np.bool_]:
         """(N,) bool: which images stand in any of the named splits."""
         bits = np.uint16(sum(1 << SPLITS.index(split) for split in splits))
-        return (self.splits & bits) != 0
+        found: NDArray[np.bool_] = (self.splits & bits) != 0
+        return found
 
 
 def read_pool(archive: Archive) -> Pool:

@@ -46,7 +46,9 @@ class Report:
         order = np.argsort(-errors, axis=None, kind="stable")[:most]
         rows, columns = np.unravel_index(order, errors.shape)
         pairs = zip(rows, columns, strict=True)
-        return [(CHARSET[row], CHARSET[column], int(errors[row, column])) for row, column in pairs if errors[row, column]]
+        return [
+            (CHARSET[row], CHARSET[column], int(errors[row, column])) for row, column in pairs if errors[row, column]
+        ]
 
     def text(self) -> str:
         """The report as a person reads it."""
@@ -136,7 +138,7 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
 
 
 def probs_of_model(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Probabilities (N, 33) of any model we write for images (N, H, W): ``.onnx``, ``.h5``, or a run's folder or ``.pt``."""
+    """Probabilities (N, 33) for images (N, H, W) of any model: ``.onnx``, ``.h5``, a run's folder or its ``.pt``."""
     if path.is_dir() or path.suffix == ".pt":
         return _probs_of_run(path, images)
     from vinscribe.cells import normalise_batch
@@ -150,6 +152,7 @@ def _probs_of_run(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
     import torch
 
+    from vinscribe.training.checkpoint import load_state
     from vinscribe.training.fit import logits_of, to_inputs
     from vinscribe.training.network import build_network
 
@@ -157,9 +160,12 @@ def _probs_of_run(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     weights = folder / "best.pt" if path.is_dir() else path
     if not weights.exists() or not (folder / "settings.json").exists():
         raise ModelError(f"{path}: no training run; a run's folder holds settings.json and best.pt")
-    state = torch.load(weights, weights_only=True)
+    state = load_state(weights)
     network = build_network(json.loads((folder / "settings.json").read_text())["settings"]["network"])
-    network.load_state_dict(state.get("averaged", state))
+    try:
+        network.load_state_dict(state.get("averaged", state))
+    except RuntimeError as error:
+        raise ModelError(f"{weights}: a network of other layers than this version's; train it anew") from error
     record = folder / "result.json"
     temperature = json.loads(record.read_text())["temperature"] if record.exists() else 1.0
     probs: NDArray[np.float32] = torch.softmax(logits_of(network, to_inputs(images)) / temperature, 1).numpy()

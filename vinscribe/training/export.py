@@ -10,6 +10,8 @@ import logging
 import os
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +31,18 @@ PARITY = 1e-4
 """Largest difference of a probability between PyTorch, ONNX Runtime and Keras."""
 
 OPSET = 18
+_ACTIVATIONS: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.Tanh: "tanh", nn.Softmax: "softmax"}
 
 
 def with_temperature(network: nn.Sequential, temperature: float) -> nn.Sequential:
     """A copy in eval mode that gives probabilities: temperature in the last dense layer, softmax behind it."""
-    scaled = copy.deepcopy(network).to(memory_format=torch.contiguous_format).eval()
+    scaled = copy.deepcopy(network).to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
     last = scaled[-1]
     if not isinstance(last, nn.Linear):
         raise TrainingError(f"the network ends with {type(last).__name__}; a dense layer is needed to calibrate it")
     with torch.no_grad():
-        last.weight /= temperature
-        last.bias /= temperature
+        last.weight.div_(temperature)
+        last.bias.div_(temperature)
     return nn.Sequential(*scaled, nn.Softmax(1))
 
 
@@ -111,7 +114,7 @@ def _metadata(temperature: float, record: dict[str, Any]) -> dict[str, str]:
 
 def _write_onnx(calibrated: nn.Sequential, metadata: dict[str, str], path: Path) -> None:
     example = torch.zeros(2, 1, CELL_PX, CELL_PX)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _quiet("torch.onnx"):  # which misses torchvision, whose layers nobody uses here
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecations
         torch.onnx.export(
             calibrated,
@@ -162,11 +165,12 @@ def _write_keras(calibrated: nn.Sequential, path: Path) -> None:
             model.add(keras.layers.MaxPooling2D(layer.kernel_size))
         elif isinstance(layer, nn.Dropout):
             continue
+        elif type(layer) in _ACTIVATIONS:
+            model.add(keras.layers.Activation(_ACTIVATIONS[type(layer)]))
         else:
-            names = {nn.ReLU: "relu", nn.Tanh: "tanh", nn.Softmax: "softmax"}
-            model.add(keras.layers.Activation(names[type(layer)]))
-    logging.getLogger("absl").setLevel(logging.ERROR)  # Keras calls HDF5 legacy; the user's programs read it
-    model.save(path)
+            raise TrainingError(f"export to Keras knows no layer {type(layer).__name__}; add it to export.py")
+    with _quiet("absl"):  # Keras calls HDF5 legacy; the user's programs read it
+        model.save(path)
 
 
 def _add_convolution(model: Any, layer: nn.Conv2d) -> None:
@@ -187,6 +191,18 @@ def _dense_kernel(layer: nn.Linear, flattened: tuple[int, ...] | None) -> NDArra
     if flattened:
         kernel = kernel.reshape(-1, *flattened).transpose(0, 2, 3, 1).reshape(kernel.shape)
     return kernel.T
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Only errors of a library's logger, for as long as the block runs."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _array(tensor: Any) -> NDArray[np.float32]:

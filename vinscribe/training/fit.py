@@ -11,6 +11,7 @@ stochastic approximation by averaging", 1992 (averaged weights).
 """
 
 import copy
+import hashlib
 import json
 import math
 import os
@@ -27,8 +28,9 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from vinscribe.cells import normalise_batch
-from vinscribe.errors import TrainingError
+from vinscribe.errors import TrainingError, UsageError
 from vinscribe.training.augment import AugmentSettings, augment
+from vinscribe.training.checkpoint import load_state, save_state
 from vinscribe.training.dataset import Split
 from vinscribe.training.network import build_network
 
@@ -71,6 +73,13 @@ class FitSettings:
     bfloat16: bool = True
     threads: int = 0
     augment: AugmentSettings | None = field(default_factory=AugmentSettings)
+
+    def __post_init__(self) -> None:
+        """Refuses what no run can work with: ``UsageError``."""
+        for name in ("epochs", "batch_size", "lr", "patience"):
+            if not getattr(self, name) > 0:
+                option = "--" + name.replace("_", "-")
+                raise UsageError(f"{option} {getattr(self, name)}: must be greater than 0")
 
 
 RECIPES = {
@@ -121,7 +130,7 @@ def fit(settings: FitSettings, train: Split, validation: Split, run_dir: Path) -
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(settings.threads or os.cpu_count() or 1)
-    run = _Run(settings, to_inputs(train.images), torch.from_numpy(train.labels), run_dir)
+    run = _Run(settings, train, run_dir)
     run.load()
     inputs, labels = to_inputs(validation.images), torch.from_numpy(validation.labels)
     while not run.finished:
@@ -129,7 +138,7 @@ def fit(settings: FitSettings, train: Split, validation: Split, run_dir: Path) -
         val_loss, val_accuracy = validate(run.averaged, inputs, labels)
         run.end_epoch(train_metrics | {"val_loss": val_loss, "val_accuracy": val_accuracy})
     network = build_network(settings.network)
-    network.load_state_dict(torch.load(run_dir / "best.pt", weights_only=True))
+    network.load_state_dict(load_state(run_dir / "best.pt"))
     return FitResult(network.eval(), run.metrics)
 
 
@@ -154,20 +163,22 @@ def _as_float(inputs: Tensor) -> Tensor:
 class _Run:
     """The state of a run between epochs."""
 
-    def __init__(self, settings: FitSettings, inputs: Tensor, labels: Tensor, run_dir: Path) -> None:
-        self.settings, self.inputs, self.labels, self.dir = settings, inputs, labels, run_dir
+    def __init__(self, settings: FitSettings, train: Split, run_dir: Path) -> None:
+        self.settings, self.dir = settings, run_dir
+        self.inputs, self.labels = to_inputs(train.images), torch.from_numpy(train.labels)
+        self.data = hashlib.sha256(train.images.tobytes() + train.labels.tobytes()).hexdigest()
         torch.manual_seed(settings.seed)
         # https://docs.pytorch.org/tutorials/intermediate/memory_format_tutorial.html: faster on CPUs as well.
-        self.network = build_network(settings.network).to(memory_format=torch.channels_last)
+        self.network = build_network(settings.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network) if settings.ema_decay else self.network
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
         )
         self.metrics: list[dict[str, float]] = []
-        self.images_per_epoch = settings.samples_per_epoch or len(inputs)
+        self.images_per_epoch = settings.samples_per_epoch or len(train)
         self.steps_per_epoch = math.ceil(self.images_per_epoch / settings.batch_size)
-        counts = torch.bincount(labels).float()
-        self.weights = counts[labels] ** -settings.class_balance
+        counts = torch.bincount(self.labels).float()
+        self.weights = counts[self.labels] ** -settings.class_balance
 
     @property
     def epoch(self) -> int:
@@ -185,7 +196,7 @@ class _Run:
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be resumed."""
-        return {"settings": asdict(self.settings), "train_images": len(self.inputs), "data": int(self.inputs.sum())}
+        return {"settings": asdict(self.settings), "train_images": len(self.inputs), "data": self.data}
 
     def load(self) -> None:
         """Takes up the checkpoint in the folder, if there is one."""
@@ -193,7 +204,7 @@ class _Run:
         if not path.exists():
             (self.dir / "settings.json").write_text(json.dumps(self.identity(), indent=2) + "\n")
             return
-        state = torch.load(path, weights_only=True)
+        state = load_state(path)
         if state["identity"] != self.identity():
             raise TrainingError(
                 f"{self.dir}: holds a run with other settings or data (see its settings.json); choose another folder "
@@ -207,7 +218,7 @@ class _Run:
     def train_epoch(self) -> dict[str, float]:
         """Trains for one epoch; returns its mean loss and accuracy on the augmented images."""
         generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.epoch)
-        torch.manual_seed(generator.seed() + 1)  # dropout draws from the global generator
+        torch.manual_seed(generator.initial_seed() + 1)  # dropout draws from the global generator
         self.network.train()
         loss_sum = correct = seen = 0.0
         with _progress(self.steps_per_epoch, f"epoch {self.epoch + 1}/{self.settings.epochs}") as bar:
@@ -216,8 +227,6 @@ class _Run:
                 loss_sum, correct, seen = loss_sum + loss * len(rows), correct + hits, seen + len(rows)
                 bar.set_postfix(loss=f"{loss_sum / seen:.4f}", accuracy=f"{correct / seen:.4f}", refresh=False)
                 bar.update()
-        if not math.isfinite(loss_sum):
-            raise TrainingError(f"{self.dir}: the loss is {loss_sum} in epoch {self.epoch + 1}; try a lower --lr")
         return {"train_loss": loss_sum / seen, "train_accuracy": correct / seen}
 
     def _draw(self, generator: torch.Generator) -> Tensor:
@@ -261,9 +270,14 @@ class _Run:
 
     def end_epoch(self, metrics: dict[str, float]) -> None:
         """Notes the metrics, keeps the weights if they are the best so far, writes the checkpoint."""
+        if not all(map(math.isfinite, metrics.values())):
+            text = ", ".join(f"{name} {value:g}" for name, value in metrics.items())
+            raise TrainingError(
+                f"{self.dir}: epoch {self.epoch + 1} ended with {text}; start anew with --fresh and a lower --lr"
+            )
         self.metrics.append({"epoch": self.epoch + 1, **metrics})
         if self.best_epoch == self.epoch - 1:
-            _save(self.averaged.state_dict(), self.dir / "best.pt")
+            save_state(self.averaged.state_dict(), self.dir / "best.pt")
         state = {
             "identity": self.identity(),
             "network": self.network.state_dict(),
@@ -271,7 +285,7 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "metrics": self.metrics,
         }
-        _save(state, self.dir / "checkpoint.pt")
+        save_state(state, self.dir / "checkpoint.pt")
         (self.dir / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in self.metrics))
         line = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         print(f"epoch {self.epoch}/{self.settings.epochs}  {line}", file=sys.stderr, flush=True)
@@ -280,13 +294,3 @@ class _Run:
 def _progress(total: int, title: str) -> Any:
     """A bar on a terminal, nothing elsewhere (``end_epoch`` prints a plain line anyway)."""
     return tqdm(total=total, desc=title, unit="step", leave=False, disable=None, mininterval=0.5)
-
-
-def _save(state: Any, path: Path) -> None:
-    """Writes whole or not at all, also when the power goes: a checkpoint must survive a kill at any moment."""
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

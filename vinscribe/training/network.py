@@ -11,14 +11,14 @@ from vinscribe.errors import UsageError
 
 
 def seed_network() -> nn.Sequential:
-    """The user's network: two convolution + pooling pairs, flatten, three dense layers (331,653 weights)."""
+    """The user's network: two convolution + pooling pairs, flatten, three dense layers (351,513 weights)."""
     return nn.Sequential(
         nn.Conv2d(1, 16, 5, padding=2),
         nn.ReLU(),
-        nn.MaxPool2d(2),  # 16×14×14
+        nn.MaxPool2d(2),  # 16 x 14 x 14
         nn.Conv2d(16, 48, 5),
         nn.ReLU(),
-        nn.MaxPool2d(2),  # 48×5×5
+        nn.MaxPool2d(2),  # 48 x 5 x 5
         nn.Flatten(),
         nn.Linear(48 * 5 * 5, 256),
         nn.Tanh(),

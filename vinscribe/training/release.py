@@ -7,8 +7,9 @@ number: README.md and MODEL_CARD.md carry markers, and what stands between them 
 import json
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import replace
+from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -32,45 +33,68 @@ USER_FIGURES = "93.6 % test, 93.4 % validation"
 """The user's own, for the network ``seed`` on the full EMNIST Balanced."""
 
 
-def make_release(archive: Archive, root: Path = Path()) -> None:
+def make_release(
+    archive: Archive,
+    root: Path = Path(),
+    recipes: Mapping[str, FitSettings] = RECIPES,
+    seeds: Sequence[int] = SEEDS,
+    fresh: bool = False,
+) -> None:
     """Trains what is not trained yet, then writes models, figures and tables into the repository.
 
     Args:
         archive: EMNIST.
         root: the repository.
+        recipes: settings of the networks ``vinscribe`` and ``seed``.
+        seeds: at least two, for the standard deviation.
+        fresh: train everything anew.
 
     Raises:
-        TrainingError: a run failed, or the exported model does not measure what its run did.
+        TrainingError: there is no place for the tables, a run failed, or the exported model does not measure what its
+            run did.
     """
+    places = [(root / "README.md", "results"), (root / "MODEL_CARD.md", "results"), (root / "MODEL_CARD.md", "model")]
+    for path, name in places:
+        _split_at_markers(path, name)  # before hours of training, not after
+    if fresh:
+        shutil.rmtree(root / RUNS_DIR, ignore_errors=True)
     jobs = [
-        (replace(RECIPES[network], seed=seed, threads=1), view)
+        (replace(recipes[network], seed=seed, threads=1), view)
         for network, view in (("vinscribe", "vin"), ("seed", "vin"), ("vinscribe", "balanced"), ("seed", "balanced"))
-        for seed in SEEDS
+        for seed in seeds
     ]
     _train_all(archive, jobs, root / RUNS_DIR)
-    results = {(settings.network, view): [] for settings, view in jobs}  # type: ignore[var-annotated]
+    results: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for settings, view in jobs:
         record = json.loads((root / RUNS_DIR / run_name(settings, view) / "result.json").read_text())
-        results[settings.network, view].append(record)
+        results.setdefault((settings.network, view), []).append(record)
     best = min(results["vinscribe", "vin"], key=lambda record: record["validation"]["nll"])
-    settings = next(job for job, view in jobs if view == "vin" and job.network == "vinscribe"
-                    and job.seed == best["settings"]["seed"])
-    _export(archive, settings, root)
-    _write_between(root / "README.md", "results", results_table(results))
-    _write_between(root / "MODEL_CARD.md", "results", results_table(results))
-    _write_between(root / "MODEL_CARD.md", "model", model_table(best))
-    print(results_table(results))
+    _export(archive, replace(recipes["vinscribe"], seed=best["settings"]["seed"], threads=1), root)
+    tables = {"results": results_table(results), "model": model_table(best)}
+    for path, name in places:
+        _write_between(path, name, tables[name])
+    print(tables["results"])
 
 
 def _train_all(archive: Archive, jobs: list[tuple[FitSettings, str]], runs_dir: Path) -> None:
     """One process per core, each on one thread: twice the throughput of one run on all cores."""
-    open_jobs = [job for job in jobs if not (runs_dir / run_name(*job) / "result.json").exists()]
+    open_jobs = [job for job in jobs if not _is_done(*job, runs_dir)]
     # Threads of the parent (OpenCV, PyTorch) would be lost in a fork.
-    with ProcessPoolExecutor(core_count(), mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(core_count(), mp_context=get_context("spawn")) as pool:
         futures = {pool.submit(_train_one, archive.path, *job, runs_dir): job for job in open_jobs}
-        for future in as_completed(futures):
-            future.result()
-            print(f"{run_name(*futures[future])}: done", file=sys.stderr, flush=True)
+        try:
+            for future in as_completed(futures):
+                future.result()
+                print(f"{run_name(*futures[future])}: done", file=sys.stderr, flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # or leaving the block would first train all the others
+            raise
+
+
+def _is_done(settings: FitSettings, view_name: str, runs_dir: Path) -> bool:
+    """Whether a run is finished, and with these very settings."""
+    path = runs_dir / run_name(settings, view_name) / "result.json"
+    return path.exists() and bool(json.loads(path.read_text())["settings"] == asdict(settings))
 
 
 def _train_one(path: Path, settings: FitSettings, view_name: str, runs_dir: Path) -> None:
@@ -98,14 +122,15 @@ def _export(archive: Archive, settings: FitSettings, root: Path) -> None:
 def results_table(results: dict[tuple[str, str], list[dict[str, Any]]]) -> str:
     """Markdown: one row per network and view, mean ± standard deviation over the seeds."""
     lines = [
-        "| network | view | test images | accuracy (micro) | class mean (macro) | calibration error | validation (micro) |",
+        "| network | view | test images | accuracy (micro) | class mean (macro) | calibration error | validation "
+        "(micro) |",
         "|---|---|---|---|---|---|---|",
     ]
     for (network, view), records in results.items():
         cells = [_spread([record["test"][key] for record in records]) for key in ("micro", "macro", "ece")]
         cells.append(_spread([record["validation"]["micro"] for record in records]))
         lines.append(f"| {network} | {view} | {records[0]['test']['num_images']:,} | {' | '.join(cells)} |")
-    seeds = ", ".join(str(seed) for seed in SEEDS)
+    seeds = ", ".join(str(record["settings"]["seed"]) for record in next(iter(results.values())))
     notes = {view: records[0]["note"] for (_, view), records in results.items()}
     lines += [
         "",
@@ -123,7 +148,7 @@ def model_table(record: dict[str, Any]) -> str:
     macro_low, macro_high = test["macro_interval"]
     confusion = np.array(test["confusion"])
     lines = [
-        f"Released with vinscribe {__version__}: network `vinscribe`, seed {seed}, the one of the three with the lowest "
+        f"Released with vinscribe {__version__}: network `vinscribe`, seed {seed}, of all seeds the one with lowest "
         f"validation loss. On the {test['num_images']:,} test images of view `vin`:",
         "",
         "| measure | value | 95 % interval |",
@@ -151,10 +176,16 @@ def _spread(values: list[float]) -> str:
 
 def _write_between(path: Path, name: str, text: str) -> None:
     """Replaces what stands between ``<!-- name:begin -->`` and ``<!-- name:end -->`` in a file."""
+    head, tail = _split_at_markers(path, name)
+    path.write_text(f"{head}\n{text}\n{tail}", encoding="utf-8")
+
+
+def _split_at_markers(path: Path, name: str) -> tuple[str, str]:
+    """A file's text up to the first marker and from the second one on, markers included."""
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    old = path.read_text(encoding="utf-8")
-    if begin not in old or end not in old:
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    head, found, rest = text.partition(begin)
+    _, found_end, tail = rest.partition(end)
+    if not found or not found_end:
         raise TrainingError(f"{path}: no place for the tables; put the lines {begin} and {end} where they belong")
-    head, rest = old.split(begin, 1)
-    tail = rest.split(end, 1)[1]
-    path.write_text(f"{head}{begin}\n{text}\n{end}{tail}", encoding="utf-8")
+    return head + begin, end + tail

@@ -19,7 +19,7 @@ from vinscribe.training.export import export_model
 from vinscribe.training.figures import plot_confusion, plot_learning_curves, plot_reliability
 from vinscribe.training.fit import RECIPES, FitResult, FitSettings, fit, logits_of, to_inputs
 
-QUICK = {"epochs": 3, "samples_per_epoch": 60_000}
+QUICK: dict[str, Any] = {"epochs": 3, "samples_per_epoch": 60_000}
 """What ``--quick`` changes in a recipe."""
 
 

@@ -1,0 +1,206 @@
+"""fit.py: the same seed gives the same weights, broken off or not; the best weights are kept; trouble is named."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from emnist_archive import glyphs
+
+from vinscribe.charset import CHARSET, NUM_CLASSES, label_of
+from vinscribe.errors import TrainingError, UsageError
+from vinscribe.training import checkpoint
+from vinscribe.training import fit as fit_module
+from vinscribe.training.dataset import Split
+from vinscribe.training.fit import RECIPES, FitResult, FitSettings, fit, to_inputs, validate
+
+SMALL = FitSettings(epochs=4, samples_per_epoch=96, batch_size=32, threads=1, bfloat16=False)
+PLAIN = replace(RECIPES["seed"], epochs=3, batch_size=33, threads=1)
+
+
+def drawn(copies: int, seed: int) -> Split:
+    text = CHARSET * copies
+    labels = torch.tensor([label_of(char) for char in text]).numpy()
+    return Split(glyphs(text, seed), labels)
+
+
+@pytest.fixture(scope="module")
+def train() -> Split:
+    return drawn(2, seed=0)
+
+
+@pytest.fixture(scope="module")
+def validation() -> Split:
+    return drawn(1, seed=1)
+
+
+@pytest.fixture(scope="module")
+def unbroken(train: Split, validation: Split, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
+    return fit(SMALL, train, validation, tmp_path_factory.mktemp("run"))
+
+
+def same_weights(one: FitResult, other: FitResult) -> bool:
+    states = (one.network.state_dict(), other.network.state_dict())
+    return all(torch.equal(*pair) for pair in zip(*(state.values() for state in states), strict=True))
+
+
+def fail_at(step: int, error: BaseException) -> Callable[..., Any]:
+    """In place of ``_Run._step``: the true one, until the given step (counted from 0) of this process."""
+    true_step, steps = fit_module._Run._step, iter(range(step))
+
+    def failing(*args: Any) -> Any:
+        if next(steps, None) is None:
+            raise error
+        return true_step(*args)
+
+    return failing
+
+
+def test_the_same_seed_gives_the_same_weights(
+    unbroken: FitResult, train: Split, validation: Split, tmp_path: Path
+) -> None:
+    torch.rand(7)  # what happened before does not matter
+    again = fit(SMALL, train, validation, tmp_path / "again")
+    assert same_weights(unbroken, again)
+    assert unbroken.metrics == again.metrics
+    other = fit(replace(SMALL, seed=1), train, validation, tmp_path / "other")
+    assert not same_weights(unbroken, other)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [SMALL, replace(SMALL, bfloat16=True, epochs=3), PLAIN],
+    ids=["ours", "bfloat16", "seed network"],
+)
+def test_a_run_broken_off_in_an_epoch_ends_like_an_unbroken_one(
+    settings: FitSettings, train: Split, validation: Split, tmp_path: Path
+) -> None:
+    whole = fit(settings, train, validation, tmp_path / "whole")
+    steps_per_epoch = 3 if settings.augment else 2
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit_module._Run, "_step", fail_at(2 * steps_per_epoch + 1, KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            fit(settings, train, validation, tmp_path / "broken")
+    assert len((tmp_path / "broken" / "metrics.jsonl").read_text().splitlines()) == 2
+    resumed = fit(settings, train, validation, tmp_path / "broken")
+    assert same_weights(whole, resumed)
+    assert whole.metrics == resumed.metrics
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from vinscribe.training import checkpoint
+import test_fit
+
+calls = iter(range(2))
+true_fsync = os.fsync
+
+def fsync(number):  # the third file is best.pt or the checkpoint of epoch 2, written but not yet in its place
+    if next(calls, None) is None:
+        os.kill(os.getpid(), signal.SIGKILL)
+    true_fsync(number)
+
+checkpoint.os.fsync = fsync
+test_fit.fit(test_fit.SMALL, test_fit.drawn(2, seed=0), test_fit.drawn(1, seed=1), Path(sys.argv[1]))
+"""
+
+
+def test_a_run_killed_while_it_saves_ends_like_an_unbroken_one(
+    unbroken: FitResult, train: Split, validation: Split, tmp_path: Path
+) -> None:
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path)], env=os.environ | {"PYTHONPATH": path}, capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
+    assert len(list(tmp_path.glob("*.part"))) == 1
+    resumed = fit(SMALL, train, validation, tmp_path)
+    assert same_weights(unbroken, resumed)
+    assert unbroken.metrics == resumed.metrics
+
+
+def test_half_a_file_never_stands_under_the_final_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint.save_state({"epoch": 1}, tmp_path / "a.pt")
+
+    def half(_: Any, file: Any) -> None:
+        file.write(b"PK half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.save_state({"epoch": 2}, tmp_path / "a.pt")
+    assert checkpoint.load_state(tmp_path / "a.pt") == {"epoch": 1}
+
+
+def test_a_finished_run_is_not_trained_again(
+    train: Split, validation: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = fit(PLAIN, train, validation, tmp_path)
+    monkeypatch.setattr(fit_module._Run, "_step", fail_at(0, AssertionError("trained again")))
+    assert same_weights(first, fit(PLAIN, train, validation, tmp_path))
+
+
+@pytest.mark.parametrize("network", RECIPES)
+def test_overfits_a_handful_of_cells(network: str, tmp_path: Path) -> None:
+    cells = drawn(1, seed=3)
+    settings = replace(
+        PLAIN, network=network, lr=3e-3, samples_per_epoch=10 * NUM_CLASSES, epochs=6, class_balance=1.0, patience=6
+    )
+    result = fit(settings, cells, cells, tmp_path)
+    loss, accuracy = validate(result.network, to_inputs(cells.images), torch.from_numpy(cells.labels))
+    assert accuracy == 1
+    assert loss < 0.1
+
+
+def test_stops_early_and_keeps_the_best_weights(train: Split, validation: Split, tmp_path: Path) -> None:
+    # What it learns does not hold for this validation data: the surer it gets, the worse.
+    wrong = Split(validation.images, (validation.labels + 1) % NUM_CLASSES)
+    result = fit(replace(PLAIN, epochs=60, patience=2, lr=3e-4), train, wrong, tmp_path)
+    losses = [row["val_loss"] for row in result.metrics]
+    best = losses.index(min(losses))
+    assert len(losses) == best + 1 + 2 < 60
+    loss, _ = validate(result.network, to_inputs(wrong.images), torch.from_numpy(wrong.labels))
+    assert loss == pytest.approx(losses[best], abs=1e-6)
+    assert loss < losses[-1] - 1e-3
+
+
+def test_other_settings_or_data_in_the_folder_are_refused(train: Split, validation: Split, tmp_path: Path) -> None:
+    fit(replace(PLAIN, epochs=1), train, validation, tmp_path)
+    for settings, data in (
+        (PLAIN, train),
+        (replace(PLAIN, epochs=1), Split(train.images, train.labels[::-1].copy())),
+        (replace(PLAIN, epochs=1), Split(train.images[::-1].copy(), train.labels)),
+    ):
+        with pytest.raises(TrainingError, match=r"other settings or data.*--run.*--fresh"):
+            fit(settings, data, validation, tmp_path)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(train: Split, validation: Split, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"epoch 1 ended with train_loss nan.*lower --lr"):
+        fit(replace(PLAIN, lr=1e30), train, validation, tmp_path)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("name", ["checkpoint.pt", "best.pt"])
+@pytest.mark.parametrize("kind", ["cut", "empty", "text"])
+def test_a_damaged_file_is_named(name: str, kind: str, train: Split, validation: Split, tmp_path: Path) -> None:
+    settings = replace(PLAIN, epochs=1)
+    fit(settings, train, validation, tmp_path)
+    data = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes({"cut": data[: len(data) // 2], "empty": b"", "text": b"hello"}[kind])
+    with pytest.raises(TrainingError, match=rf"{name}: missing or damaged.*--fresh"):
+        fit(settings, train, validation, tmp_path)
+
+
+@pytest.mark.parametrize("given", [{"epochs": 0}, {"batch_size": 0}, {"lr": -0.1}, {"lr": float("nan")}])
+def test_settings_no_run_can_work_with(given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=f"--{next(iter(given)).replace('_', '-')} .*greater than 0"):
+        replace(SMALL, **given)
