@@ -73,7 +73,9 @@ def test_confused_pairs_most_frequent_first() -> None:
     assert "accuracy (micro)         30.00%   95 % interval 10.78% to 60.32%" in lines
     assert "class accuracy (macro)   30.00%" in report.text()
     assert ["5", "5", "40.00%", "S", "3"] in [line.split() for line in lines]
-    assert sum(line[:1] in CHARSET and line[1:4] == "   " for line in lines) == 3  # classes without an image are left out
+    assert (
+        sum(line[:1] in CHARSET and line[1:4] == "   " for line in lines) == 3
+    )  # classes without an image are left out
 
 
 def test_nothing_confused() -> None:
@@ -115,10 +117,10 @@ def test_the_temperature_is_found_again(temperature: float) -> None:
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of one epoch with its models beside it."""
+    """A finished run with its models beside it."""
     folder = tmp_path_factory.mktemp("run")
     cells = Split(glyphs(CHARSET, seed=0), np.arange(NUM_CLASSES))
-    result = fit(replace(RECIPES["seed"], epochs=1, batch_size=11, threads=1), cells, cells, folder)
+    result = fit(replace(RECIPES["seed"], epochs=6, batch_size=11, threads=1), cells, cells, folder)
     (folder / "result.json").write_text(json.dumps({"temperature": 0.7}))
     export_model(result.network, 0.7, {"network": "seed", "training": {}, "data": {}}, folder)
     return folder
@@ -129,7 +131,7 @@ def test_every_kind_of_model_gives_the_same_probabilities(run_dir: Path) -> None
     expected = probs_of_model(run_dir, images)
     assert expected.shape == (NUM_CLASSES, NUM_CLASSES)
     assert expected.sum(1) == pytest.approx(1, abs=1e-5)
-    assert np.ptp(expected, axis=0).max() > 0.02  # the images are told apart
+    assert np.ptp(expected, axis=0).max() > 0.1  # the images are told apart
     for name in ("model.onnx", "model.h5", "best.pt", "checkpoint.pt"):
         assert np.abs(probs_of_model(run_dir / name, images) - expected).max() < 1e-4
     # Larger pictures are normalised on their way, as in reading.

@@ -25,12 +25,12 @@ class AugmentSettings:
         stroke: largest weight of a picture with thinner or thicker strokes, mixed into the original.
     """
 
-    turn_degrees: float = 12.0
-    slant: float = 0.25
-    scale: float = 0.15
-    shift_px: float = 2.5
-    bend_px: float = 1.2
-    stroke: float = 0.7
+    turn_degrees: float = 8.0
+    slant: float = 0.15
+    scale: float = 0.1
+    shift_px: float = 2.0
+    bend_px: float = 0.6
+    stroke: float = 0.3
 
 
 def augment(images: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:

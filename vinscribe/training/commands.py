@@ -59,7 +59,9 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label-smoothing", type=float, help="share of the target spread over all classes")
     parser.add_argument("--patience", type=int, help="epochs without a better validation loss before it stops")
     parser.add_argument("--threads", type=int, help="CPU threads, 0 for all cores (default)")
-    parser.add_argument("--run", type=Path, metavar="DIR", help="the run's folder (default: runs/NETWORK-VIEW-seedN)")
+    parser.add_argument(
+        "--run", dest="run_dir", type=Path, metavar="DIR", help="the run's folder (default: runs/NETWORK-VIEW-seedN)"
+    )
     parser.add_argument("--fresh", action="store_true", help="start the run in that folder anew")
     parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where model.h5 and model.onnx go")
     parser.add_argument("--quick", action="store_true", help="a short training, under five minutes")

@@ -5,9 +5,9 @@ holds: 0-25 is test, 26-51 is validation, 52-255 is train (10.2 %, 10.2 %, 79.7 
 superset with the same assignment. Images of the official Balanced test part, and in every view all images whose byte
 says test, are never trained or validated on, so a model of either view may be tested on both.
 
-``vin``: every image once, under its most exact label. Validation and test hold only images that are surely a digit or
-a capital. Train also takes letters of ``SAME_SHAPE`` in lowercase or of unknown case; everything else that is
-lowercase or of unknown case goes, as do images whose labels contradict each other.
+``vin``: every image once, under its most exact label; only images that are surely a digit or a capital. What is
+lowercase or of unknown case goes, but for letters of ``SAME_SHAPE`` in train, as do images whose labels contradict
+each other.
 
 ``balanced``: EMNIST Balanced as published, with its merged labels and the rows of unused classes removed; 15 % of
 train, those with the lowest sha256 behind the first byte, are validation. Where the archive has Balanced only in part,
@@ -29,8 +29,11 @@ VALIDATION_BYTES = 52
 VALIDATION_SHARE = 0.15
 """The user's share of Balanced train that is kept for validation."""
 
-SAME_SHAPE = "CKMPSUVWXYZ"
-"""Letters whose lowercase has the shape of the capital; see EXPERIMENTS.md for the proof on validation."""
+SAME_SHAPE = ""
+"""Capitals that are also trained on their lowercase and on images of unknown case: where that helps on validation.
+
+None: with all of CKMPSUVWXYZ, validation was no better (EXPERIMENTS.md).
+"""
 
 OFFICIAL_BALANCED = {"balanced-train": 112_800, "balanced-test": 18_800}
 """Rows of the official Balanced parts, all 47 classes."""
@@ -83,7 +86,7 @@ def make_view(pool: Pool, name: str, same_shape: str = SAME_SHAPE) -> View:
     Args:
         pool: what ``emnist.read_pool`` gives.
         name: ``vin`` or ``balanced``.
-        same_shape: for ``vin``, the capitals whose lowercase is trained on as well.
+        same_shape: for ``vin``, capitals whose lowercase and images of unknown case are trained on as well.
 
     Raises:
         UsageError: no such view.

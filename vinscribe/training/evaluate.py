@@ -123,17 +123,26 @@ def expected_calibration_error(
     return float(np.abs(gaps).sum() / len(confidences))
 
 
-def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+def negative_log_likelihood(
+    logits: NDArray[np.float32], labels: NDArray[np.int64], weights: NDArray[np.float64] | None = None
+) -> float:
+    """Weighted mean, in nats, of the negative log likelihood of labels (N,) under logits (N, 33)."""
+    log_probs = log_softmax(logits.astype(np.float64), axis=1)
+    return float(-np.average(log_probs[np.arange(len(labels)), labels], weights=weights))
+
+
+def fit_temperature(
+    logits: NDArray[np.float32], labels: NDArray[np.int64], weights: NDArray[np.float64] | None = None
+) -> float:
     """The temperature (in 0.1..10) by which logits (N, 33) must be divided for the lowest negative log likelihood.
 
     Source: Guo et al. 2017, as above.
     """
-
-    def loss(log_temperature: float) -> float:
-        log_probs = log_softmax(logits.astype(np.float64) / np.exp(log_temperature), axis=1)
-        return float(-log_probs[np.arange(len(labels)), labels].mean())
-
-    result = minimize_scalar(loss, bounds=(np.log(0.1), np.log(10)), method="bounded")
+    result = minimize_scalar(
+        lambda log_temperature: negative_log_likelihood(logits / np.exp(log_temperature), labels, weights),
+        bounds=(np.log(0.1), np.log(10)),
+        method="bounded",
+    )
     return float(np.exp(result.x))
 
 

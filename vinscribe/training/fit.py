@@ -32,6 +32,7 @@ from vinscribe.errors import TrainingError, UsageError
 from vinscribe.training.augment import AugmentSettings, augment
 from vinscribe.training.checkpoint import load_state, save_state
 from vinscribe.training.dataset import Split
+from vinscribe.training.evaluate import fit_temperature, negative_log_likelihood
 from vinscribe.training.network import build_network
 
 
@@ -43,9 +44,10 @@ class FitSettings:
         network: a name of ``network.NETWORKS``.
         seed: of weights, order and augmentation.
         epochs: most epochs; the learning rate falls to zero over them.
-        samples_per_epoch: images drawn per epoch, 0 for each image once.
-        class_balance: an image's chance to be drawn is (its class's size) to the power of minus this: 0 draws classes
-            as often as they stand in the data, 1 draws all classes equally often.
+        samples_per_epoch: images drawn per epoch, but at most twice as many as there are; 0 for each image once,
+            whatever ``class_balance`` says.
+        class_balance: 0 draws classes as often as they stand in validation, 1 draws all classes equally often, values
+            between are a compromise: a class is drawn in proportion to its share to the power of 1 - class_balance.
         batch_size: images per step.
         lr: highest learning rate.
         warmup: share of the steps in which the rate rises to ``lr``; after it, it falls by a half cosine.
@@ -60,14 +62,14 @@ class FitSettings:
 
     network: str = "vinscribe"
     seed: int = 0
-    epochs: int = 16
-    samples_per_epoch: int = 100_000
-    class_balance: float = 0.3
+    epochs: int = 12
+    samples_per_epoch: int = 120_000
+    class_balance: float = 0.6
     batch_size: int = 128
     lr: float = 3e-3
     warmup: float = 0.1
     weight_decay: float = 0.05
-    label_smoothing: float = 0.05
+    label_smoothing: float = 0.02
     ema_decay: float = 0.998
     patience: int = 5
     bfloat16: bool = True
@@ -130,12 +132,12 @@ def fit(settings: FitSettings, train: Split, validation: Split, run_dir: Path) -
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(settings.threads or os.cpu_count() or 1)
-    run = _Run(settings, train, run_dir)
+    run = _Run(settings, train, validation.counts(), run_dir)
     run.load()
-    inputs, labels = to_inputs(validation.images), torch.from_numpy(validation.labels)
+    inputs = to_inputs(validation.images)
     while not run.finished:
         train_metrics = run.train_epoch()
-        val_loss, val_accuracy = validate(run.averaged, inputs, labels)
+        val_loss, val_accuracy = validate(run.averaged, inputs, validation.labels, settings.class_balance)
         run.end_epoch(train_metrics | {"val_loss": val_loss, "val_accuracy": val_accuracy})
     network = build_network(settings.network)
     network.load_state_dict(load_state(run_dir / "best.pt"))
@@ -149,11 +151,25 @@ def logits_of(network: nn.Module, inputs: Tensor) -> Tensor:
     return torch.cat([network(_as_float(batch)) for batch in inputs.split(1000)])
 
 
-def validate(network: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy of a network on inputs (N, 1, 28, 28) uint8."""
-    logits = logits_of(network, inputs)
-    accuracy = (logits.argmax(1) == labels).float().mean().item()
-    return functional.cross_entropy(logits, labels).item(), accuracy
+def validate(
+    network: nn.Module, inputs: Tensor, labels: NDArray[np.int64], class_balance: float = 0.0
+) -> tuple[float, float]:
+    """Loss and accuracy of a network on inputs (N, 1, 28, 28) uint8 with labels (N,).
+
+    The loss is the cross-entropy at the best temperature, its classes weighted as training draws them: label smoothing
+    makes a network timid and balancing shifts its priors, and neither may decide which epoch was the best.
+    """
+    logits = logits_of(network, inputs).numpy()
+    weights = class_shares(np.bincount(labels), class_balance)[labels] / np.bincount(labels)[labels]
+    loss = negative_log_likelihood(logits / fit_temperature(logits, labels, weights), labels, weights)
+    return loss, float((logits.argmax(1) == labels).mean())
+
+
+def class_shares(counts: NDArray[np.int64], class_balance: float) -> NDArray[np.float64]:
+    """How often each class is drawn: counts (33,) to the power of 1 - class_balance, adding up to 1; 0 stays 0."""
+    shares = np.where(counts > 0, np.maximum(counts, 1).astype(np.float64) ** (1 - class_balance), 0)
+    normalised: NDArray[np.float64] = shares / shares.sum()
+    return normalised
 
 
 def _as_float(inputs: Tensor) -> Tensor:
@@ -163,7 +179,7 @@ def _as_float(inputs: Tensor) -> Tensor:
 class _Run:
     """The state of a run between epochs."""
 
-    def __init__(self, settings: FitSettings, train: Split, run_dir: Path) -> None:
+    def __init__(self, settings: FitSettings, train: Split, class_counts: NDArray[np.int64], run_dir: Path) -> None:
         self.settings, self.dir = settings, run_dir
         self.inputs, self.labels = to_inputs(train.images), torch.from_numpy(train.labels)
         self.data = hashlib.sha256(train.images.tobytes() + train.labels.tobytes()).hexdigest()
@@ -175,10 +191,10 @@ class _Run:
             self.network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
         )
         self.metrics: list[dict[str, float]] = []
-        self.images_per_epoch = settings.samples_per_epoch or len(train)
+        self.images_per_epoch = min(settings.samples_per_epoch, 2 * len(train)) or len(train)
         self.steps_per_epoch = math.ceil(self.images_per_epoch / settings.batch_size)
-        counts = torch.bincount(self.labels).float()
-        self.weights = counts[self.labels] ** -settings.class_balance
+        shares = class_shares(class_counts, settings.class_balance) / np.maximum(train.counts(), 1)
+        self.weights = torch.from_numpy(shares)[self.labels]
 
     @property
     def epoch(self) -> int:
@@ -231,7 +247,7 @@ class _Run:
 
     def _draw(self, generator: torch.Generator) -> Tensor:
         """Rows of this epoch, in random order."""
-        if not self.settings.samples_per_epoch and not self.settings.class_balance:
+        if not self.settings.samples_per_epoch:
             return torch.randperm(len(self.inputs), generator=generator)
         return torch.multinomial(self.weights, self.images_per_epoch, replacement=True, generator=generator)
 

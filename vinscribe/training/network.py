@@ -28,25 +28,28 @@ def seed_network() -> nn.Sequential:
     )
 
 
-def vinscribe_network(widths: tuple[int, int, int] = (32, 64, 128), dropout: float = 0.3) -> nn.Sequential:
-    """Our network: three stages of two 3×3 convolutions, each halved by pooling, and one dense layer.
+def vinscribe_network(dropout: float = 0.3) -> nn.Sequential:
+    """Our network: five convolutions and one dense layer (316,161 weights, 22 million multiplications).
 
-    Pooling comes before the second normalisation of a stage: the same function up to rounding, a quarter of the work.
+    The first convolution halves the picture at once: a stroke is two to three pixels wide, nothing is lost, and what
+    follows costs a quarter. Pooling comes before normalisation for the same reason.
     """
-    layers: list[nn.Module] = []
-    channels = 1
-    for width in widths:
-        layers += [
-            nn.Conv2d(channels, width, 3, padding=1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1, bias=False),
-            nn.MaxPool2d(2),  # 14, 7, 3 px
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-        ]
-        channels = width
-    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels * 3 * 3, NUM_CLASSES))
+    return nn.Sequential(
+        *_convolution(1, 32, 5, stride=2),  # 32 x 14 x 14
+        *_convolution(32, 64, 3),
+        *_convolution(64, 64, 3, pool=True),  # 64 x 7 x 7
+        *_convolution(64, 128, 3),
+        *_convolution(128, 128, 3, pool=True),  # 128 x 3 x 3
+        nn.Flatten(),
+        nn.Dropout(dropout),
+        nn.Linear(128 * 3 * 3, NUM_CLASSES),
+    )
+
+
+def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, pool: bool = False) -> list[nn.Module]:
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+    pooling = [nn.MaxPool2d(2)] if pool else []
+    return [convolution, *pooling, nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
 NETWORKS = {"seed": seed_network, "vinscribe": vinscribe_network}

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, replace
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def make_release(
         archive: EMNIST.
         root: the repository.
         recipes: settings of the networks ``vinscribe`` and ``seed``.
-        seeds: at least two, for the standard deviation.
+        seeds: of each network and view; the standard deviation asks for two at least.
         fresh: train everything anew.
 
     Raises:
@@ -87,7 +87,9 @@ def _train_all(archive: Archive, jobs: list[tuple[FitSettings, str]], runs_dir: 
                 future.result()
                 print(f"{run_name(*futures[future])}: done", file=sys.stderr, flush=True)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # or leaving the block would first train all the others
+            # Leaving the block waits for the other trainings, hours perhaps. They go on where they were next time.
+            for process in active_children():
+                process.terminate()
             raise
 
 
@@ -171,7 +173,8 @@ def model_table(record: dict[str, Any]) -> str:
 
 
 def _spread(values: list[float]) -> str:
-    return f"{100 * np.mean(values):.2f} ± {100 * np.std(values, ddof=1):.2f}"
+    mean = f"{100 * np.mean(values):.2f}"
+    return f"{mean} ± {100 * np.std(values, ddof=1):.2f}" if len(values) > 1 else mean
 
 
 def _write_between(path: Path, name: str, text: str) -> None:

@@ -64,7 +64,7 @@ def run_name(settings: FitSettings, view: str) -> str:
 def train_and_export(archive: Archive, args: argparse.Namespace) -> None:
     """``train.py``: one run, its report on standard output, its models in ``args.out``."""
     settings = settings_from(args)
-    run_dir = args.run or Path("runs") / (run_name(settings, args.view) + ("-quick" if args.quick else ""))
+    run_dir = args.run_dir or Path("runs") / (run_name(settings, args.view) + ("-quick" if args.quick else ""))
     if args.fresh and run_dir.exists():
         shutil.rmtree(run_dir)
     started = time.monotonic()

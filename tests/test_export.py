@@ -1,0 +1,168 @@
+"""export.py: PyTorch, ONNX Runtime and Keras give the same probabilities, or nothing is written."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from emnist_archive import glyphs
+from torch import nn
+
+from vinscribe import __version__
+from vinscribe.cells import normalise_batch
+from vinscribe.charset import CHARSET, NUM_CLASSES
+from vinscribe.classifier import Classifier
+from vinscribe.errors import TrainingError
+from vinscribe.training import export
+from vinscribe.training.export import PARITY, check_parity, export_model, with_temperature
+from vinscribe.training.network import NETWORKS, build_network
+
+ROOT = Path(__file__).resolve().parent.parent
+RECORD = {"network": "a network", "training": {"seed": 3, "view": "vin"}, "data": {"a.gz": "00ff"}}
+TEMPERATURE = 1.25
+
+
+def random_network(name: str) -> nn.Sequential:
+    """As after a training: no bias is zero, no batch statistic trivial."""
+    generator = torch.Generator().manual_seed(7)
+    torch.manual_seed(7)
+    network = build_network(name).eval()
+    with torch.no_grad():
+        for layer in network:
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.weight.uniform_(0.5, 1.5, generator=generator)
+                layer.running_mean.normal_(0, 0.2, generator=generator)
+                layer.running_var.uniform_(0.3, 2, generator=generator)
+            if getattr(layer, "bias", None) is not None:
+                layer.bias.normal_(0, 0.2, generator=generator)
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                layer.weight *= 4  # different answers, and sure ones, as after a training
+    return network
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Sequential, Path]:
+    folder = tmp_path_factory.mktemp("models")
+    network = random_network(request.param)
+    export_model(network, TEMPERATURE, RECORD, folder)
+    return network, folder
+
+
+def test_all_three_give_the_same_probabilities(exported: tuple[nn.Sequential, Path]) -> None:
+    network, folder = exported
+    cells = normalise_batch(glyphs(CHARSET * 4, seed=2))
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(cells)[:, None].float() / 255)
+        expected = torch.softmax(logits / TEMPERATURE, 1).numpy()
+    assert len(set(expected.argmax(1))) >= 3  # not the same answer to everything
+    assert expected.max() > 0.5
+    for name in ("model.onnx", "model.h5"):
+        assert np.abs(Classifier(folder / name).probs(cells) - expected).max() <= PARITY
+    assert sorted(path.name for path in folder.iterdir()) == ["model.h5", "model.onnx"]
+
+
+def test_the_metadata_is_complete_and_names_no_path(exported: tuple[nn.Sequential, Path]) -> None:
+    path = exported[1] / "model.onnx"
+    metadata = Classifier(path).metadata
+    contract = json.loads(metadata.pop("input"))
+    assert contract["shape"] == ["N", 1, 28, 28]
+    assert contract["name"] == "cells"
+    assert metadata == {
+        "charset": CHARSET,
+        "temperature": "1.25",
+        "network": "a network",
+        "training": '{"seed": 3, "view": "vin"}',
+        "data": '{"a.gz": "00ff"}',
+        "vinscribe_version": __version__,
+    }
+    content = path.read_bytes()
+    assert str(ROOT).encode() not in content
+    assert b"site-packages" not in content
+
+
+@pytest.mark.parametrize("exported", ["vinscribe"], indirect=True)
+def test_keras_opens_the_h5_file_by_itself(exported: tuple[nn.Sequential, Path]) -> None:
+    """In a program that knows nothing of vinscribe, with a batch of any size."""
+    code = (
+        "import os; os.environ['KERAS_BACKEND'] = 'torch'\n"
+        "import keras, numpy as np\n"
+        f"model = keras.models.load_model({str(exported[1] / 'model.h5')!r}, compile=False)\n"
+        "probs = model.predict(np.zeros((3, 28, 28, 1), 'float32'), verbose=0)\n"
+        "print(probs.shape, round(float(probs.sum()), 3))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=exported[1])
+    assert done.stdout == f"(3, {NUM_CLASSES}) 3.0\n"
+
+
+@pytest.mark.parametrize("exported", ["seed"], indirect=True)
+@pytest.mark.parametrize("file", ["model.onnx", "model.h5"])
+def test_one_wrong_weight_is_found(file: str, exported: tuple[nn.Sequential, Path], tmp_path: Path) -> None:
+    network, folder = exported
+    calibrated = with_temperature(network, TEMPERATURE)
+    assert 0 <= check_parity(calibrated, folder / "model.onnx", folder / "model.h5") <= PARITY
+    paths = {name: folder / name for name in ("model.onnx", "model.h5")}
+    paths[file] = tmp_path / file
+    if file == "model.onnx":
+        model = onnx.load(folder / file)
+        weights = max(model.graph.initializer, key=lambda tensor: np.prod(tensor.dims))
+        values = onnx.numpy_helper.to_array(weights).copy()
+        values.flat[np.abs(values).argmax()] += 0.5
+        weights.CopyFrom(onnx.numpy_helper.from_array(values, weights.name))
+        onnx.save(model, tmp_path / file)
+    else:
+        import keras
+
+        keras_model = keras.models.load_model(folder / file, compile=False)
+        weights = keras_model.get_weights()
+        weights[-1][0] += 0.5
+        keras_model.set_weights(weights)
+        with export._quiet("absl"):
+            keras_model.save(tmp_path / file)
+    with pytest.raises(TrainingError, match=f"{file} differs from the trained network"):
+        check_parity(calibrated, paths["model.onnx"], paths["model.h5"])
+
+
+def test_what_fails_the_check_leaves_the_old_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("model.onnx", "model.h5"):
+        (tmp_path / name).write_text(f"old {name}")
+    true_kernel = export._dense_kernel
+    # The mistake that is made most easily: the flattened picture in PyTorch's order.
+    monkeypatch.setattr(export, "_dense_kernel", lambda layer, flattened: true_kernel(layer, None))
+    with pytest.raises(TrainingError, match=r"model\.h5 differs"):
+        export_model(random_network("seed"), TEMPERATURE, RECORD, tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        name: f"old {name}" for name in ("model.onnx", "model.h5")
+    }
+
+
+def test_a_layer_that_cannot_be_exported_is_named(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.GELU(), nn.Linear(196, NUM_CLASSES))
+    with pytest.raises(TrainingError, match="no layer GELU"):
+        export_model(network, 1.0, RECORD, tmp_path)
+    with pytest.raises(TrainingError, match="ends with ReLU"):
+        export_model(nn.Sequential(nn.Flatten(), nn.ReLU()), 1.0, RECORD, tmp_path)
+
+
+def test_the_released_models() -> None:
+    """model.onnx and model.h5 of the repository: the same network, small, and with their record."""
+    onnx_path, h5_path = ROOT / "model.onnx", ROOT / "model.h5"
+    assert onnx_path.is_file(), "model.onnx is missing; python train.py --release makes it"
+    assert h5_path.is_file(), "model.h5 is missing; python train.py --release makes it"
+    cells = normalise_batch(glyphs(CHARSET * 4, seed=2))
+    probs = Classifier(onnx_path).probs(cells)
+    assert np.abs(Classifier(h5_path).probs(cells) - probs).max() <= PARITY
+    assert len(set(probs.argmax(1))) > 20
+    assert onnx_path.stat().st_size <= 2_000_000
+    assert onnx_path.stat().st_size + h5_path.stat().st_size < 6_000_000
+    metadata = Classifier(onnx_path).metadata
+    assert metadata["charset"] == CHARSET
+    assert 0.1 < float(metadata["temperature"]) < 10
+    assert metadata["network"] == "vinscribe"
+    training = json.loads(metadata["training"])
+    assert training["view"] == "vin"
+    assert training["test"]["micro"] > 0.97
+    assert all(len(digest) == 64 for digest in json.loads(metadata["data"]).values())
