@@ -9,7 +9,7 @@ import pytest
 
 from vinscribe.charset import NUM_CLASSES
 from vinscribe.errors import UsageError
-from vinscribe.training.figures import plot_confusion, plot_learning_curves, plot_reliability, wilson_interval
+from vinscribe.training.figures import plot_confusion, plot_learning_curves, plot_reliability
 
 
 def assert_drawn(path):
@@ -84,12 +84,6 @@ def test_reliability(tmp_path, kind):
 def test_reliability_of_uneven_arrays(tmp_path, n, m):
     with pytest.raises(UsageError, match="one length"):
         plot_reliability(np.ones(n), np.ones(m, bool), tmp_path / "reliability.png")
-
-
-def test_wilson_interval():
-    low, high = wilson_interval(np.array([0, 8, 10]), np.array([10, 10, 10]))
-    assert low == pytest.approx([0, 0.4902, 0.7225], abs=1e-4)  # the usual worked example
-    assert high == pytest.approx([0.2775, 0.9433, 1], abs=1e-4)
 
 
 def test_nothing_global(tmp_path):

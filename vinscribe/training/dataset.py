@@ -14,6 +14,7 @@ train, those with the lowest sha256 behind the first byte, are validation. Where
 the view is made like it: equally many rows per class from all images whose merged label is known.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,14 +128,10 @@ def _vin_view(pool: Pool, same_shape: str) -> View:
     validation = (parts == "validation") & exact & ~official_test
     test = (parts == "test") & exact
     contradictory = int((pool.masks == 0).sum())
-    return View(
-        "vin",
-        _take(pool, train, labels),
-        _take(pool, validation, labels),
-        _take(pool, test, labels),
-        f"{len(pool):,} distinct images; {contradictory:,} with contradicting labels left out; "
-        f"{int((train & ~exact).sum()):,} letters in lowercase or of unknown case are trained on",
-    )
+    note = f"{len(pool):,} distinct images; {contradictory:,} with contradicting labels left out"
+    if same_shape:
+        note += f"; {int((train & ~exact).sum()):,} letters in lowercase or of unknown case are trained on"
+    return _view("vin", pool, labels, (train, validation, test), note)
 
 
 def _balanced_view(pool: Pool) -> View:
@@ -156,13 +153,7 @@ def _official_balanced(pool: Pool, labels: NDArray[np.int64]) -> View:
     dropped = int((usable & pool.in_splits("balanced-train") & ~train).sum())
     validation = _lowest(pool, train, labels, VALIDATION_SHARE)
     note = f"EMNIST Balanced as published; {dropped:,} train rows left out, as they are test images of the view vin"
-    return View(
-        "balanced",
-        _take(pool, train & ~validation, labels),
-        _take(pool, validation, labels),
-        _take(pool, test, labels),
-        note,
-    )
+    return _view("balanced", pool, labels, (train & ~validation, validation, test), note)
 
 
 def _balanced_like(pool: Pool, labels: NDArray[np.int64], rows: dict[str, int]) -> View:
@@ -177,13 +168,7 @@ def _balanced_like(pool: Pool, labels: NDArray[np.int64], rows: dict[str, int]) 
         f"{rows['balanced-test']:,} of 18,800 test rows: equally many images per class of all whose merged label is "
         "known, test images by content hash"
     )
-    return View(
-        "balanced",
-        _take(pool, train & ~validation, labels),
-        _take(pool, validation, labels),
-        _take(pool, test, labels),
-        note,
-    )
+    return _view("balanced", pool, labels, (train & ~validation, validation, test), note)
 
 
 def _allows_only(pool: Pool, characters: str) -> NDArray[np.bool_]:
@@ -215,5 +200,7 @@ def _lowest(pool: Pool, selected: NDArray[np.bool_], labels: NDArray[np.int64], 
     return chosen
 
 
-def _take(pool: Pool, selected: NDArray[np.bool_], labels: NDArray[np.int64]) -> Split:
-    return Split(pool.images[selected], labels[selected])
+def _view(name: str, pool: Pool, labels: NDArray[np.int64], selections: Sequence[NDArray[np.bool_]], note: str) -> View:
+    """A view of the images that each of three selections (N,) picks for train, validation and test."""
+    train, validation, test = (Split(pool.images[selected], labels[selected]) for selected in selections)
+    return View(name, train, validation, test, note)

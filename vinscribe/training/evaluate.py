@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,14 +76,15 @@ class Report:
         return "\n".join([*lines, "", f"most confused (true→read): {pairs or 'nothing'}"])
 
 
-def wilson_interval(hits: float, total: int) -> tuple[float, float]:
-    """95 % interval of a share. Source: E. B. Wilson, JASA 22 (1927)."""
-    if not total:
-        return 0.0, 1.0
-    share, z2 = hits / total, Z_95**2
-    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = Z_95 * np.sqrt(share * (1 - share) / total + z2 / (4 * total**2)) / (1 + z2 / total)
-    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+def wilson_interval(hits: NDArray[Any], counts: NDArray[Any]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Lower and upper end of the 95 % interval of a rate: arrays of one shape, counts > 0; floats in [0, 1].
+
+    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
+    """
+    rate, square = hits / counts, Z_95**2
+    centre = (rate + square / (2 * counts)) / (1 + square / counts)
+    half = Z_95 * np.sqrt(rate * (1 - rate) / counts + square / (4 * counts**2)) / (1 + square / counts)
+    return np.clip(centre - half, 0, rate), np.clip(centre + half, rate, 1)
 
 
 def measure(probs: NDArray[np.float32], labels: NDArray[np.int64]) -> Report:
@@ -98,11 +100,12 @@ def measure(probs: NDArray[np.float32], labels: NDArray[np.int64]) -> Report:
     # A class without an error is given half of one, or its variance would be zero.
     smoothed = (np.diag(confusion)[present] + 0.5) / (totals[present] + 1)
     half = Z_95 * float(np.sqrt((smoothed * (1 - smoothed) / totals[present]).sum())) / int(present.sum())
+    low, high = wilson_interval(correct.sum(), np.array(len(labels)))
     likelihood = probs[np.arange(len(labels)), labels].astype(np.float64).clip(1e-12, 1)
     return Report(
         num_images=len(labels),
         micro=float(correct.mean()),
-        micro_interval=wilson_interval(float(correct.sum()), len(labels)),
+        micro_interval=(float(low), float(high)),
         macro=macro,
         macro_interval=(max(0.0, macro - half), min(1.0, macro + half)),
         nll=float(-np.log(likelihood).mean()),
@@ -112,7 +115,7 @@ def measure(probs: NDArray[np.float32], labels: NDArray[np.int64]) -> Report:
 
 
 def expected_calibration_error(
-    confidences: NDArray[np.float32], correct: NDArray[np.bool_], bins: int = ECE_BINS
+    confidences: NDArray[np.floating], correct: NDArray[np.bool_], bins: int = ECE_BINS
 ) -> float:
     """Mean distance between confidence and accuracy over bins of equal width, weighted by their images.
 
@@ -124,7 +127,7 @@ def expected_calibration_error(
 
 
 def negative_log_likelihood(
-    logits: NDArray[np.float32], labels: NDArray[np.int64], weights: NDArray[np.float64] | None = None
+    logits: NDArray[np.floating], labels: NDArray[np.int64], weights: NDArray[np.float64] | None = None
 ) -> float:
     """Weighted mean, in nats, of the negative log likelihood of labels (N,) under logits (N, 33)."""
     log_probs = log_softmax(logits.astype(np.float64), axis=1)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from vinscribe.charset import CHARSET, NUM_CLASSES
 from vinscribe.errors import UsageError
+from vinscribe.training.evaluate import ECE_BINS, expected_calibration_error, wilson_interval
 
 _BLUE, _ORANGE, _GREY, _INK = "#1f6fb4", "#d95f02", "#9aa3ab", "#22303c"
-_Z95 = 1.959964  # of the normal distribution, for 95 % intervals
 _DPI = 110
 
 
@@ -108,10 +108,8 @@ def plot_reliability(
     said = np.array([confidences[group].mean() for group in groups])
     counts = np.array([len(group) for group in groups])
     hits = np.array([correct[group].sum() for group in groups])
-    gap = float(np.sum(counts * np.abs(hits / counts - said)) / counts.sum())
-    title = (
-        f"Reliability: {len(correct):,} characters, expected calibration error {100 * gap:.2f} % ({len(groups)} bins)"
-    )
+    gap = expected_calibration_error(confidences, correct)
+    title = f"Reliability: {len(correct):,} characters, expected calibration error {gap:.2%} ({ECE_BINS} even bins)"
     figure = _new_figure(12, 6.2, title)
     grid = figure.add_gridspec(2, 2, height_ratios=(3, 1))
     accuracy_axes = figure.add_subplot(grid[0, 0])
@@ -120,19 +118,6 @@ def plot_reliability(
     _draw_histogram(figure.add_subplot(grid[1, 0]), confidences, correct)
     _draw_sure_end(figure.add_subplot(grid[:, 1]), 1 - said, counts - hits, counts)
     _save(figure, path)
-
-
-def wilson_interval(
-    hits: NDArray[np.integer], counts: NDArray[np.integer]
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Lower and upper end of the 95 % interval of a rate: int arrays of one shape, counts > 0; floats in [0, 1].
-
-    Source: Wilson, Probable inference, the law of succession, and statistical inference, 1927.
-    """
-    rate, square = hits / counts, _Z95**2
-    centre = (rate + square / (2 * counts)) / (1 + square / counts)
-    half = _Z95 * np.sqrt(rate * (1 - rate) / counts + square / (4 * counts**2)) / (1 + square / counts)
-    return np.clip(centre - half, 0, rate), np.clip(centre + half, rate, 1)
 
 
 def _draw_accuracy(

@@ -193,7 +193,8 @@ class _Run:
         self.metrics: list[dict[str, float]] = []
         self.images_per_epoch = min(settings.samples_per_epoch, 2 * len(train)) or len(train)
         self.steps_per_epoch = math.ceil(self.images_per_epoch / settings.batch_size)
-        shares = class_shares(class_counts, settings.class_balance) / np.maximum(train.counts(), 1)
+        # A class that validation happens to lack is drawn as if it stood there once.
+        shares = class_shares(class_counts.clip(1), settings.class_balance) / train.counts().clip(1)
         self.weights = torch.from_numpy(shares)[self.labels]
 
     @property
