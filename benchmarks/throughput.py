@@ -23,6 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from vinscribe.training.documents import write_between  # noqa: E402
+
 CHARACTERS = "0123456789ABCDEFGHJKLMNPRSTUVWXYZ"
 
 _RUN_AND_MEASURE = """
@@ -109,6 +113,25 @@ def measure(count: int, repeats: int, model: str | None, keras_model: Path) -> d
         }
 
 
+def as_markdown(figures: dict[str, object]) -> str:
+    """The figures as a table for the model card."""
+    anew = figures["loading_each_time_s_per_picture"]
+    return "\n".join(
+        [
+            f"`python benchmarks/throughput.py --model-card`, {figures['date']}, {figures['machine']}:",
+            "",
+            "| | |",
+            "|---|---|",
+            f"| `python inference.py` on {figures['pictures']:,} PNG files of 28×28 px "
+            f"| {figures['pictures_per_s']:,} pictures per second |",
+            f"| its peak memory | {figures['peak_memory_mb']} MB |",
+            f"| its whole run on one picture, median of 7 | {figures['start_s']} s |",
+            "| the model loaded anew for each picture, in Keras "
+            f"| {f'{anew:.2f} s per picture' if isinstance(anew, float) else 'not measured'} |",
+        ]
+    )
+
+
 def main() -> None:
     """Measure, print a table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -117,6 +140,7 @@ def main() -> None:
     parser.add_argument("--model", help="model for inference.py (default: the released one)")
     parser.add_argument("--keras-model", type=Path, default=ROOT / "model.h5")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    parser.add_argument("--model-card", action="store_true", help="write the figures into MODEL_CARD.md")
     args = parser.parse_args()
     figures = measure(args.pictures, args.repeats, args.model, args.keras_model)
     width = max(map(len, figures))
@@ -124,6 +148,8 @@ def main() -> None:
         print(f"{name:<{width}}  {value}")
     if args.out:
         args.out.write_text(json.dumps(figures, indent=2) + "\n")
+    if args.model_card:
+        write_between(ROOT / "MODEL_CARD.md", "speed", as_markdown(figures))
 
 
 if __name__ == "__main__":

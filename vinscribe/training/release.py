@@ -21,6 +21,7 @@ from vinscribe.charset import CHARSET
 from vinscribe.classifier import core_count
 from vinscribe.errors import TrainingError
 from vinscribe.training.dataset import make_view
+from vinscribe.training.documents import split_at_markers, write_between
 from vinscribe.training.emnist import Archive, read_pool
 from vinscribe.training.evaluate import measure, probs_of_model
 from vinscribe.training.export import export_model
@@ -55,7 +56,7 @@ def make_release(
     """
     places = [(root / "README.md", "results"), (root / "MODEL_CARD.md", "results"), (root / "MODEL_CARD.md", "model")]
     for path, name in places:
-        _split_at_markers(path, name)  # before hours of training, not after
+        split_at_markers(path, name)  # before hours of training, not after
     if fresh:
         shutil.rmtree(root / RUNS_DIR, ignore_errors=True)
     jobs = [
@@ -72,7 +73,7 @@ def make_release(
     _export(archive, replace(recipes["vinscribe"], seed=best["settings"]["seed"], threads=1), root)
     tables = {"results": results_table(results), "model": model_table(best)}
     for path, name in places:
-        _write_between(path, name, tables[name])
+        write_between(path, name, tables[name])
     print(tables["results"])
 
 
@@ -175,20 +176,3 @@ def model_table(record: dict[str, Any]) -> str:
 def _spread(values: list[float]) -> str:
     mean = f"{100 * np.mean(values):.2f}"
     return f"{mean} ± {100 * np.std(values, ddof=1):.2f}" if len(values) > 1 else mean
-
-
-def _write_between(path: Path, name: str, text: str) -> None:
-    """Replaces what stands between ``<!-- name:begin -->`` and ``<!-- name:end -->`` in a file."""
-    head, tail = _split_at_markers(path, name)
-    path.write_text(f"{head}\n{text}\n{tail}", encoding="utf-8")
-
-
-def _split_at_markers(path: Path, name: str) -> tuple[str, str]:
-    """A file's text up to the first marker and from the second one on, markers included."""
-    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    head, found, rest = text.partition(begin)
-    _, found_end, tail = rest.partition(end)
-    if not found or not found_end:
-        raise TrainingError(f"{path}: no place for the tables; put the lines {begin} and {end} where they belong")
-    return head + begin, end + tail
