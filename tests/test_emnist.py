@@ -41,6 +41,12 @@ def test_a_folder_is_read_like_a_zip(tmp_path: Path, members: dict[str, bytes], 
     assert np.array_equal(archive.read("byclass-test")[0], glyphs("A7c", 1))
 
 
+def test_a_folder_that_holds_the_zip_will_do(tmp_path: Path, members: dict[str, bytes]) -> None:
+    path = write_zip(tmp_path / "gzip.zip", members)
+    assert Archive(tmp_path).path == path
+    assert Archive(tmp_path).splits == ("byclass-test",)
+
+
 def test_merged_numbering_has_47_labels() -> None:
     assert len(MERGED) == 47
     assert [MERGED.index(char) for char in "IOQ"] == [18, 24, 26]

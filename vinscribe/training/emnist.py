@@ -65,14 +65,15 @@ class Archive:
     Splits that are missing are left out; an archive with fewer rows is read as it is.
 
     Args:
-        path: the zip, or a folder that holds ``emnist-*.gz`` files itself or in a subfolder ``gzip``.
+        path: the zip, or a folder that holds ``gzip.zip``, or ``emnist-*.gz`` files itself or in a subfolder ``gzip``.
 
     Raises:
         DataError: no such file, no zip, or no EMNIST member in it.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = Path(path)
+        zip_inside = Path(path) / "gzip.zip"
+        self.path = zip_inside if zip_inside.is_file() else Path(path)
         if self.path.is_dir():
             files = [file for pattern in ("emnist-*.gz", "gzip/emnist-*.gz") for file in self.path.glob(pattern)]
             self._members: dict[str, Path | zipfile.Path] = {file.name: file for file in files}
