@@ -136,7 +136,7 @@ def main() -> None:
     """Measure, print a table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=10_000)
-    parser.add_argument("--repeats", type=int, default=3, help="runs over the folder; the median counts")
+    parser.add_argument("--repeats", type=int, default=7, help="runs over the folder; the median counts")
     parser.add_argument("--model", help="model for inference.py (default: the released one)")
     parser.add_argument("--keras-model", type=Path, default=ROOT / "model.h5")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
