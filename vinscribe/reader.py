@@ -125,7 +125,7 @@ class Reader:
 
 def _all_small(paths: list[str]) -> bool:
     try:
-        return all(os.stat(path).st_size < _SMALL_BYTES for path in paths)
+        return all(os.path.getsize(path) < _SMALL_BYTES for path in paths)
     except (OSError, ValueError):  # gone, or no path at all: reading it will say so
         return True
 
