@@ -3,7 +3,8 @@
 **The rule of the splits.** The first byte of the sha256 of an image's 784 upright bytes decides, whatever the archive
 holds: 0-25 is test, 26-51 is validation, 52-255 is train (10.2 %, 10.2 %, 79.7 %). Whoever has more of EMNIST gets a
 superset with the same assignment. Images of the official Balanced test part, and in every view all images whose byte
-says test, are never trained or validated on, so a model of either view may be tested on both.
+says test, are never trained or validated on, so a model of either view may be tested on both. (Hence the one exception:
+an image that a fuller archive shows to be in the official Balanced test part leaves train or validation.)
 
 ``vin``: every image once, under its most exact label; only images that are surely a digit or a capital. What is
 lowercase or of unknown case goes, but for letters of ``SAME_SHAPE`` in train, as do images whose labels contradict

@@ -23,7 +23,7 @@ from vinscribe.errors import TrainingError
 from vinscribe.training.dataset import make_view
 from vinscribe.training.documents import split_at_markers, write_between
 from vinscribe.training.emnist import Archive, read_pool
-from vinscribe.training.evaluate import measure, probs_of_model
+from vinscribe.training.evaluate import measure, mostly_read_as, probs_of_model
 from vinscribe.training.export import export_model
 from vinscribe.training.fit import RECIPES, FitSettings, fit
 from vinscribe.training.runs import finish_run, run_name, training_record
@@ -78,7 +78,7 @@ def make_release(
 
 
 def _train_all(archive: Archive, jobs: list[tuple[FitSettings, str]], runs_dir: Path) -> None:
-    """One process per core, each on one thread: twice the throughput of one run on all cores."""
+    """One process per core, each on one thread: other work on the machine then slows a run, but never stalls it."""
     open_jobs = [job for job in jobs if not _is_done(*job, runs_dir)]
     # Threads of the parent (OpenCV, PyTorch) would be lost in a fork.
     with ProcessPoolExecutor(core_count(), mp_context=get_context("spawn")) as pool:
@@ -167,9 +167,7 @@ def model_table(record: dict[str, Any]) -> str:
     ]
     for label, char in enumerate(CHARSET):
         row = confusion[label]
-        others = [other for other in np.argsort(-row, kind="stable") if other != label and row[other]][:3]
-        wrong = ", ".join(f"{CHARSET[other]} {row[other]}" for other in others)
-        lines.append(f"| {char} | {row.sum():,} | {row[label] / row.sum():.2%} | {wrong} |")
+        lines.append(f"| {char} | {row.sum():,} | {row[label] / row.sum():.2%} | {mostly_read_as(row, label)} |")
     return "\n".join(lines)
 
 
