@@ -1,7 +1,8 @@
 """Cell picture -> network input. The same function prepares pictures for training and for reading.
 
-A cell is laid out like an EMNIST picture: white ink on black, 28x28 pixels, the glyph's longer side filling 24 of
-them, centred. A picture that is laid out like that already is left as it is, pixel for pixel.
+What it does is little on purpose: ink bright and paper black, shadows off, empty margins off, one size. Box lines,
+dirt and neighbours stay in the picture; the network has learned to look past them. Whatever were removed here by a
+rule could take a 1 or an L with it.
 """
 
 from collections.abc import Iterable
@@ -12,33 +13,35 @@ from numpy.typing import NDArray
 
 from vinscribe.errors import ImageError
 
-CELL_PX = 28
-"""Side of a cell."""
-
-GLYPH_PX = 24
-"""Longer side of a glyph that `normalise` has placed."""
+CELL_PX = 40
+"""Side of a cell, unless a model asks for another."""
 
 MIN_PX = 8
 """The longer side of a picture must have at least as many pixels."""
 
-_WORKING_PX = 512  # larger pictures are reduced to this first, which also averages the grain of the paper away
-_BLANK_CONTRAST = 24  # a picture with less between its paper and its strongest ink shows nothing
-_INK_LEVEL = 40  # of 255; weaker pixels do not count for the glyph's bounding box
-_PLACED_LONGER_PX = range(18, CELL_PX + 1)
-_PLACED_OFFSET_PX = 2.0
+INK_SHARE = 6 / 7
+"""Share of the cell's side that the ink fills where there is paper all around it, as in EMNIST."""
+
+_WORKING_PX = 120  # larger pictures are reduced to this first, which also averages the grain of the paper away
+_PAPER_PX = 20  # side at which the paper's brightness is followed
+_PAPER_KERNEL = np.ones((9, 9), np.uint8)  # what is narrower than this, at that side, is ink or a line
+_BLANK_CONTRAST = 12  # a picture with less between its paper and its strongest ink shows nothing
+_INK_LEVEL = 32  # of 255; weaker pixels do not count as ink when empty margins are cut off
+_SMALLEST_WINDOW = 0.35  # of the longer side; what is smaller than that is not enlarged further: it may be a speck
 
 
-def normalise(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def normalise(image: NDArray[np.uint8], size_px: int = CELL_PX) -> NDArray[np.uint8]:
     """Turn the picture of one character into the network's input.
 
-    Deterministic; normalising twice is normalising once; a picture and its negative give the same cell. The paper is
-    taken to be what most of the border shows, the ink what differs from it.
+    Deterministic; a picture and its negative give the same cell. The most frequent side of the picture's brightness is
+    taken to be paper, what differs from it ink. The picture's shape is kept; black fills the rest of the square.
 
     Args:
         image: uint8 (height, width), dark ink on bright paper or the reverse, longer side at least MIN_PX.
+        size_px: side of the result.
 
     Returns:
-        uint8 (28, 28), ink bright (255) on black (0); all zero where the picture shows nothing. Always a new array.
+        uint8 (size_px, size_px), ink bright (255) on black (0); all zero where the picture shows nothing.
 
     Raises:
         ImageError: not a two-dimensional uint8 array, or too small.
@@ -47,23 +50,15 @@ def normalise(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         raise ImageError(f"a cell must be a uint8 array of shape (height, width), not {image.dtype} {image.shape}")
     if image.size == 0 or max(image.shape) < MIN_PX:
         raise ImageError(f"{image.shape[1]}x{image.shape[0]} pixels; a character needs at least {MIN_PX} pixels")
-    # The negative before the reduction: rounding would else tell a large picture from its negative.
-    ink = _stretched(_reduced(_white_on_black(image)))
-    # One step settles nearly every picture. Thin lines that lose strength when reduced may need another.
-    for _ in range(3):
-        x, y, width, height = cv2.boundingRect(cv2.threshold(ink, _INK_LEVEL, 255, cv2.THRESH_BINARY)[1])
-        if width == 0:
-            return np.zeros((CELL_PX, CELL_PX), np.uint8)
-        if ink.shape == (CELL_PX, CELL_PX) and _is_placed(x, y, width, height):
-            break
-        ink = _stretched(_placed(ink[y : y + height, x : x + width]))
-    return ink.copy() if ink is image else ink
+    ink = _stretched(_without_paper(_white_on_black(_reduced(image))))
+    x, y, side = _window(ink)
+    return _cut(ink, x, y, side, size_px)
 
 
-def normalise_batch(images: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """`normalise` for many pictures of any sizes: uint8 (N, 28, 28), N = 0 included."""
-    cells = [normalise(image) for image in images]
-    return np.stack(cells) if cells else np.zeros((0, CELL_PX, CELL_PX), np.uint8)
+def normalise_batch(images: Iterable[NDArray[np.uint8]], size_px: int = CELL_PX) -> NDArray[np.uint8]:
+    """`normalise` for many pictures of any sizes: uint8 (N, size_px, size_px), N = 0 included."""
+    cells = [normalise(image, size_px) for image in images]
+    return np.stack(cells) if cells else np.zeros((0, size_px, size_px), np.uint8)
 
 
 def _reduced(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -74,48 +69,85 @@ def _reduced(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
-def _paper_level(image: NDArray[np.uint8]) -> int:
-    """Median of the border, doubled so that it is a whole number: 0..510."""
-    ring = np.concatenate((image[0], image[-1], image[1:-1, 0], image[1:-1, -1]))
-    ring.sort()
-    # The mean of the two middle values makes a picture and its negative agree about which side the paper is on.
-    return int(ring[(ring.size - 1) // 2]) + int(ring[ring.size // 2])
+_LEVELS = np.arange(256)
 
 
 def _white_on_black(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture, or its negative where the ink is darker than the paper."""
-    paper = _paper_level(image)
-    mean = cv2.mean(image)[0]
-    # On the tie (nothing darker or brighter on the whole) the paper's own level decides.
-    ink_is_dark = 2 * mean < paper or (2 * mean == paper and paper > 255)
+    """The picture, or its negative where the ink is darker than the paper.
+
+    The paper is the median. Ink is on the side of it that differs more, by the third moment: few strong pixels weigh
+    more than the many weak ones of grain and shadow.
+    """
+    counts = _histogram(image)
+    distances = 2 * _LEVELS - _doubled_median(counts)
+    moment = int(counts @ distances**3)
+    # On the tie (nothing on either side) the paper's own level decides.
+    ink_is_dark = moment < 0 or (moment == 0 and _doubled_median(counts) > 255)
     return cv2.bitwise_not(image) if ink_is_dark else image  # type: ignore[return-value]
 
 
+def _histogram(image: NDArray[np.uint8]) -> NDArray[np.int64]:
+    return cv2.calcHist([image], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+
+
+def _doubled_median(counts: NDArray[np.int64]) -> int:
+    """Twice the median, a whole number: the sum of the two middle values."""
+    seen = counts.cumsum()
+    lower, upper = np.searchsorted(seen, ((seen[-1] + 1) // 2, seen[-1] // 2 + 1))
+    return int(lower + upper)
+
+
+def _without_paper(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Brightness above the paper's, which may change slowly over the picture: shadows, a lamp, a tint."""
+    height, width = image.shape
+    scale = _PAPER_PX / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    paper = cv2.blur(cv2.morphologyEx(small, cv2.MORPH_OPEN, _PAPER_KERNEL), (5, 5))
+    paper = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.subtract(image, paper)  # type: ignore[return-value]
+
+
 def _stretched(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Paper to 0 and strongest ink to 255, if they are not about there already."""
-    paper = (_paper_level(ink) + 1) // 2
-    strongest = int(ink.max())
+    """Median to 0 and strongest ink to 255; all zero where there is nothing."""
+    counts = _histogram(ink)
+    paper, strongest = _doubled_median(counts) // 2, int(counts.nonzero()[0][-1])
     if strongest - paper < _BLANK_CONTRAST:
         return np.zeros_like(ink)
-    if paper <= 8 and strongest >= 200:
-        return ink
-    levels = (np.arange(256) - paper) * (255 / (strongest - paper))
-    return cv2.LUT(ink, np.round(levels.clip(0, 255)).astype(np.uint8))  # type: ignore[return-value]
+    levels = (_LEVELS - paper) * (255 / (strongest - paper))
+    return cv2.LUT(ink, np.rint(levels.clip(0, 255)).astype(np.uint8))  # type: ignore[return-value]
 
 
-def _is_placed(x: int, y: int, width: int, height: int) -> bool:
-    """Whether a bounding box lies about where EMNIST puts it."""
-    offset = max(abs(2 * x + width - CELL_PX), abs(2 * y + height - CELL_PX)) / 2
-    return max(width, height) in _PLACED_LONGER_PX and offset <= _PLACED_OFFSET_PX
+def _window(ink: NDArray[np.uint8]) -> tuple[int, int, int]:
+    """Left, top and side of the square that goes into the cell: all of the ink, as much of the rest as needed.
+
+    It reaches over the picture's edge only where the picture is narrower than the square, so a box stays a box and a
+    line along the edge stays at the edge.
+    """
+    height, width = ink.shape
+    longer = max(height, width)
+    x, y, ink_width, ink_height = cv2.boundingRect(cv2.threshold(ink, _INK_LEVEL, 255, cv2.THRESH_BINARY)[1])
+    if not ink_width:
+        x, y, ink_width, ink_height = 0, 0, width, height
+    side = round(min(longer, max(max(ink_width, ink_height) / INK_SHARE, _SMALLEST_WINDOW * longer)))
+    return _placed(x, ink_width, width, side), _placed(y, ink_height, height, side), side
 
 
-def _placed(glyph: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A glyph's crop (height, width) of any size -> the middle of a black cell, its shape kept."""
-    height, width = glyph.shape
-    scale = GLYPH_PX / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(glyph, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    cell = np.zeros((CELL_PX, CELL_PX), np.uint8)
-    left, top = (CELL_PX - size[0]) // 2, (CELL_PX - size[1]) // 2
-    cell[top : top + size[1], left : left + size[0]] = small
-    return cell
+def _placed(start: int, length: int, available: int, side: int) -> int:
+    """Where a window of this side begins: the ink in its middle, the window inside the picture if it fits."""
+    if side >= available:
+        return (available - side) // 2
+    return min(max(start + (length - side) // 2, 0), available - side)
+
+
+def _cut(ink: NDArray[np.uint8], x: int, y: int, side: int, size_px: int) -> NDArray[np.uint8]:
+    """The window, black where it reaches over the edge, as a new array (size_px, size_px)."""
+    window = ink[max(y, 0) : y + side, max(x, 0) : x + side]
+    if window.shape != (side, side):
+        top, left = max(-y, 0), max(-x, 0)
+        bottom, right = side - window.shape[0] - top, side - window.shape[1] - left
+        window = np.pad(window, ((top, bottom), (left, right)))
+    interpolation = cv2.INTER_AREA if side > size_px else cv2.INTER_CUBIC
+    if side == size_px:
+        return window.copy()
+    return cv2.resize(window, (size_px, size_px), interpolation=interpolation)  # type: ignore[return-value]

@@ -8,6 +8,12 @@ CHARSET = "0123456789ABCDEFGHJKLMNPRSTUVWXYZ"
 
 NUM_CLASSES = len(CHARSET)
 
+ILLEGIBLE = NUM_CLASSES
+"""Label of a picture without a legible character: blank, struck out, overwritten, a blot, a dash."""
+
+NUM_OUTPUTS = NUM_CLASSES + 1
+"""Outputs of a network that also tells whether there is a legible character."""
+
 _LABELS = {char: label for label, char in enumerate(CHARSET)}
 
 
