@@ -1,6 +1,7 @@
 """Pictures and a small model that the reading tests make for themselves.
 
 The model compares a cell with each of the 33 characters as `draw` draws them, so that the tests know what is right.
+With 34 outputs it compares it with `BLOT`, too, and takes what looks like that for no legible character.
 """
 
 import cv2
@@ -34,11 +35,16 @@ def draw(char, size=28):
     return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if size < side else cv2.INTER_LINEAR)
 
 
-def write_model(path, metadata=METADATA, cells_shape=("n", 1, 28, 28), num_classes=33, input_name="cells"):
-    templates = np.stack([normalise(draw(char)).ravel() for char in CHARSET]).astype(np.float32)
+BLOT = "#"
+
+
+def write_model(path, metadata=METADATA, size=28, num_outputs=33, cells_shape=None, input_name="cells"):
+    shape = cells_shape or ("n", 1, size, size)
+    cells = [normalise(draw(char), size) for char in CHARSET + BLOT]
+    templates = np.stack([cell.ravel() for cell in cells]).astype(np.float32)
     templates -= templates.mean(axis=1, keepdims=True)
     templates /= np.linalg.norm(templates, axis=1, keepdims=True)
-    weights = np.resize(templates, (num_classes, 784)).T.copy()
+    weights = np.resize(templates, (num_outputs, size**2)).T.copy()
     graph = helper.make_graph(
         [
             helper.make_node("Flatten", [input_name], ["flat"]),
@@ -46,8 +52,8 @@ def write_model(path, metadata=METADATA, cells_shape=("n", 1, 28, 28), num_class
             helper.make_node("Softmax", ["logits"], ["probs"], axis=1),
         ],
         "templates",
-        [helper.make_tensor_value_info(input_name, TensorProto.FLOAT, list(cells_shape))],
-        [helper.make_tensor_value_info("probs", TensorProto.FLOAT, [cells_shape[0], num_classes])],
+        [helper.make_tensor_value_info(input_name, TensorProto.FLOAT, list(shape))],
+        [helper.make_tensor_value_info("probs", TensorProto.FLOAT, [shape[0], num_outputs])],
         [numpy_helper.from_array(weights, "weights")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

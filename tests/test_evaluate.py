@@ -1,6 +1,8 @@
 """evaluate.py: measures against figures worked out by hand; every kind of model file gives the same probabilities."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,18 +14,21 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from vinscribe.cells import normalise_batch
-from vinscribe.charset import CHARSET, NUM_CLASSES, label_of
+from vinscribe.charset import CHARSET, NUM_CLASSES, NUM_OUTPUTS, label_of
 from vinscribe.errors import ModelError, TrainingError
+from vinscribe.training.batches import Data
 from vinscribe.training.dataset import Split
 from vinscribe.training.evaluate import (
     expected_calibration_error,
     fit_temperature,
+    load_model,
     measure,
     probs_of_model,
     wilson_interval,
 )
 from vinscribe.training.export import export_model
 from vinscribe.training.fit import RECIPES, fit
+from vinscribe.training.network import build_network, input_px
 
 
 def probs_for(read: str, confidences: list[float]) -> NDArray[np.float32]:
@@ -119,7 +124,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with its models beside it."""
     folder = tmp_path_factory.mktemp("run")
     cells = Split(glyphs(CHARSET, seed=0), np.arange(NUM_CLASSES))
-    result = fit(replace(RECIPES["seed"], epochs=6, batch_size=11, threads=1), cells, cells, folder)
+    result = fit(replace(RECIPES["seed"], epochs=6, batch_size=11, threads=1), Data(cells, cells), folder)
     (folder / "result.json").write_text(json.dumps({"temperature": 0.7}))
     export_model(result.network, 0.7, {"network": "seed", "training": {}, "data": {}}, folder)
     return folder
@@ -135,7 +140,38 @@ def test_every_kind_of_model_gives_the_same_probabilities(run_dir: Path) -> None
         assert np.abs(probs_of_model(run_dir / name, images) - expected).max() < 1e-4
     # Larger pictures are normalised on their way, as in reading.
     large = np.pad(images, ((0, 0), (9, 3), (3, 9)))
-    assert np.abs(probs_of_model(run_dir, large) - probs_of_model(run_dir, normalise_batch(large))).max() == 0
+    cells = normalise_batch(large, 28)
+    assert np.abs(probs_of_model(run_dir, large) - load_model(run_dir).raw(cells)).max() == 0
+
+
+def test_models_that_know_of_illegible_cells_give_probabilities_of_the_characters(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = build_network("vinscribe").eval()
+    with torch.no_grad():
+        network[-1].weight.mul_(1000)  # so that the answers vary
+    torch.save(network.state_dict(), tmp_path / "best.pt")
+    (tmp_path / "settings.json").write_text(json.dumps({"settings": {"network": "vinscribe"}}))
+    export_model(network, 1.0, {"network": "vinscribe", "training": {}, "data": {}}, tmp_path)
+    images = glyphs(CHARSET, seed=5)
+    run = load_model(tmp_path)
+    side = input_px("vinscribe")
+    raw = run.raw(normalise_batch(images, side))
+    assert run.size_px == side
+    assert raw.shape == (NUM_CLASSES, NUM_OUTPUTS)
+    assert np.ptp(raw, axis=0).max() > 0.1
+    expected = raw[:, :NUM_CLASSES] / raw[:, :NUM_CLASSES].sum(1, keepdims=True)
+    for name in ("", "best.pt", "model.onnx", "model.h5"):
+        probs = probs_of_model(tmp_path / name, images)
+        assert probs.shape == (NUM_CLASSES, NUM_CLASSES)
+        assert np.abs(probs - expected).max() < 1e-4
+
+
+def test_measuring_imports_neither_scipy_nor_pytorch() -> None:
+    code = (
+        "import sys, vinscribe.training.cells_report, vinscribe.training.evaluate\n"
+        "assert not {'torch', 'scipy', 'matplotlib', 'keras'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_run_without_a_result_is_not_calibrated(run_dir: Path, tmp_path: Path) -> None:

@@ -7,17 +7,24 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from drawn import draw, write_model
+from drawn import BLOT, draw, write_model
 
+from vinscribe.cells import normalise
 from vinscribe.charset import CHARSET
 from vinscribe.errors import ImageError
 from vinscribe.images import list_pictures
 from vinscribe.reader import CharacterReading, Reader, Unreadable
 
 
+@pytest.fixture(scope="module", params=[(28, 33), (40, 34)], ids=["28px-33", "40px-34"])
+def reader(request, tmp_path_factory):
+    size, num_outputs = request.param
+    return Reader(write_model(tmp_path_factory.mktemp("model") / "model.onnx", size=size, num_outputs=num_outputs))
+
+
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory):
-    return Reader(write_model(tmp_path_factory.mktemp("model") / "model.onnx"))
+def blot_reader(tmp_path_factory):
+    return Reader(write_model(tmp_path_factory.mktemp("model") / "model.onnx", size=40, num_outputs=34))
 
 
 def test_arrays_are_read(reader):
@@ -36,8 +43,50 @@ def test_no_arrays(reader):
     assert reader.classify([]) == []
 
 
-def test_blank_is_not_legible(reader):
-    assert not reader.classify([np.full((28, 28), 255, np.uint8)])[0].legible
+def test_blank_is_not_legible_to_a_model_of_33(tmp_path):
+    reader = Reader(write_model(tmp_path / "model.onnx"))
+    blank, letter = reader.classify([np.full((28, 28), 255, np.uint8), draw("A")])
+    assert (blank.legible, blank.legible_probability, blank.confidence) == (False, 0, 0)
+    assert blank.char in CHARSET
+    assert (letter.legible, letter.legible_probability) == (True, 1)
+
+
+def test_a_blot_is_not_legible_and_has_no_confidence(blot_reader):
+    blot, letter = blot_reader.classify([draw(BLOT, 60), draw("H", 60)])
+    assert not blot.legible
+    assert blot.legible_probability < 0.1
+    assert sum(probability for _, probability in blot.top) <= blot.legible_probability
+    assert blot.confidence == blot.top[0][1]
+    assert (letter.char, letter.legible) == ("H", True)
+    assert letter.confidence < letter.legible_probability < 1  # joint, not given that there is a character
+
+
+@pytest.mark.parametrize(("illegible", "legible"), [(0.5, True), (0.50001, False), (0.49999, True)])
+def test_legible_means_at_least_as_probable_as_not(blot_reader, monkeypatch, illegible, legible):
+    outputs = np.zeros((1, 34), np.float32)
+    outputs[0, [7, 33]] = 1 - illegible, illegible
+    monkeypatch.setattr(blot_reader.classifier, "outputs", lambda _: outputs)
+    (reading,) = blot_reader.classify([draw("7")])
+    assert (reading.legible, reading.char) == (legible, "7")
+    assert reading.legible_probability == pytest.approx(1 - illegible, abs=1e-6)
+
+
+def test_cells_come_with_their_readings(reader, tmp_path):
+    paths = [str(tmp_path / f"{number:02d}.png") for number in range(9)]
+    for number, path in enumerate(paths):
+        cv2.imwrite(path, draw(CHARSET[number], 50))
+    for number in (0, 4):
+        (tmp_path / f"{number:02d}.png").write_bytes(b"no picture")
+    pairs = list(reader.read_with_cells(paths, batch_size=4))
+    assert [result.file for result, _ in pairs] == paths
+    assert [number for number, (_, cell) in enumerate(pairs) if cell is None] == [0, 4]
+    for number, (result, cell) in enumerate(pairs):
+        if cell is not None:
+            assert result.char == CHARSET[number]
+            assert np.array_equal(cell, normalise(draw(CHARSET[number], 50), reader.classifier.size_px))
+    assert [result for result, cell in pairs if cell is not None] == [
+        result for result in reader.read_characters(paths, batch_size=4) if isinstance(result, CharacterReading)
+    ]
 
 
 def test_an_array_that_is_no_picture(reader):

@@ -1,4 +1,8 @@
-"""The trained model in ONNX Runtime (or, from an .h5 file, in Keras): cells -> probabilities of the 33 characters."""
+"""The trained model in ONNX Runtime (or, from an .h5 file, in Keras): cells -> probabilities.
+
+A model has 34 outputs, the 33 characters and "no legible character"; older ones, and the user's network, have the 33
+characters alone. The side of the cells that it wants is a property of the model, too.
+"""
 
 import os
 import threading
@@ -10,8 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vinscribe.cells import CELL_PX
-from vinscribe.charset import CHARSET, NUM_CLASSES
+from vinscribe.charset import CHARSET, ILLEGIBLE, NUM_CLASSES, NUM_OUTPUTS
 from vinscribe.errors import ModelError
 
 BATCH_SIZE = 64
@@ -20,14 +23,21 @@ BATCH_SIZE = 64
 INPUT_NAME = "cells"
 OUTPUT_NAME = "probs"
 
+SIZES_PX = range(16, 129)
+"""Sides of cells that a model may ask for."""
+
+_WAY_OUT = "use a model written by this version's train.py"
+
 
 class _Backend(Protocol):
     """What runs a model file."""
 
     metadata: dict[str, str]
+    size_px: int
+    num_outputs: int
 
     def run(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 (N, 28, 28) -> float32 (N, 33); safe to call from several threads at once."""
+        """uint8 (N, S, S) -> float32 (N, 33 or 34); safe to call from several threads at once."""
 
 
 def default_model_path() -> Path:
@@ -50,7 +60,8 @@ class Classifier:
     """Classifies cells with a model file.
 
     >>> classifier = Classifier()                                      # doctest: +SKIP
-    >>> classifier.probs(np.zeros((2, 28, 28), np.uint8)).shape        # doctest: +SKIP
+    >>> cells = normalise_batch(images, classifier.size_px)            # doctest: +SKIP
+    >>> classifier.probs(cells).shape                                  # doctest: +SKIP
     (2, 33)
 
     Args:
@@ -81,23 +92,75 @@ class Classifier:
         """
         return dict(self._backend.metadata)
 
-    def probs(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probabilities of the 33 characters for each cell.
+    @property
+    def size_px(self) -> int:
+        """Side of the cells that the model reads: the second argument of `vinscribe.cells.normalise`."""
+        return self._backend.size_px
+
+    def outputs(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probabilities of the 33 characters, and of there being no legible one, for each cell.
 
         Args:
-            cells: uint8 (N, 28, 28) as `vinscribe.cells.normalise` makes them. N may be 0.
+            cells: uint8 (N, size_px, size_px) as `vinscribe.cells.normalise` makes them. N may be 0.
+
+        Returns:
+            float32 (N, 34) in the order of `vinscribe.charset.CHARSET`, then ILLEGIBLE; each row sums to 1. A model
+            without that last output finds every cell legible that is not blank.
+        """
+        return with_illegible(self.raw(cells), cells)
+
+    def probs(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probabilities of the 33 characters for each cell, given that it shows one of them.
+
+        Args:
+            cells: as for `outputs`.
 
         Returns:
             float32 (N, 33) in the order of `vinscribe.charset.CHARSET`; each row sums to 1.
         """
-        if cells.dtype != np.uint8 or cells.ndim != 3 or cells.shape[1:] != (CELL_PX, CELL_PX):
-            raise ValueError(f"cells must be uint8 (N, {CELL_PX}, {CELL_PX}), not {cells.dtype} {cells.shape}")
+        return given_legible(self.raw(cells))
+
+    def raw(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the model itself gives: float32 (N, 33) or (N, 34)."""
+        side = self.size_px
+        if cells.dtype != np.uint8 or cells.ndim != 3 or cells.shape[1:] != (side, side):
+            raise ValueError(f"cells must be uint8 (N, {side}, {side}), not {cells.dtype} {cells.shape}")
         if len(cells) <= BATCH_SIZE:
-            return self._backend.run(cells) if len(cells) else np.zeros((0, NUM_CLASSES), np.float32)
+            return self._backend.run(cells) if len(cells) else np.zeros((0, self._backend.num_outputs), np.float32)
         # Each batch runs on one core and as many batches as there are cores run at once. That is a sixth faster
         # than splitting each batch over the cores, and nothing has to wait for its neighbour.
         with ThreadPoolExecutor(core_count()) as pool:
             return np.concatenate(list(pool.map(self._backend.run, _batches(cells))))
+
+
+def with_illegible(raw: NDArray[np.float32], cells: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The 34 probabilities of a model with 33 or 34 outputs.
+
+    Args:
+        raw: float32 (N, 33) or (N, 34), rows that sum to 1.
+        cells: uint8 (N, S, S), what the model was given.
+
+    Returns:
+        float32 (N, 34). Where the model does not say it, a blank cell has no legible character and any other has one.
+    """
+    if raw.shape[1] == NUM_OUTPUTS:
+        return raw
+    outputs = np.zeros((len(raw), NUM_OUTPUTS), np.float32)
+    blank = ~np.asarray(cells.any(axis=(1, 2)))
+    outputs[:, :ILLEGIBLE] = raw
+    outputs[blank, :ILLEGIBLE] = 0
+    outputs[:, ILLEGIBLE] = blank
+    return outputs
+
+
+def given_legible(raw: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The characters' probabilities, given that there is one: float32 (N, 33 or 34) -> (N, 33), rows that sum to 1."""
+    if raw.shape[1] == NUM_CLASSES:
+        return raw
+    # A network that is very sure of a blot may leave nothing at all to the characters: then they share it evenly.
+    probs = np.maximum(raw[:, :NUM_CLASSES], np.finfo(np.float32).tiny)
+    scaled: NDArray[np.float32] = probs / probs.sum(axis=1, keepdims=True)
+    return scaled
 
 
 def _batches(cells: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
@@ -124,23 +187,33 @@ class _OnnxBackend:
         self._check(path)
 
     def _check(self, path: Path) -> None:
-        way_out = "use a model.onnx written by this version's train.py"
         charset = self.metadata.get("charset")
         if charset != CHARSET:
-            raise ModelError(f"{path} is a model for the characters {charset!r}, not {CHARSET!r}; {way_out}")
-        for kind, name, expected, found in (
-            ("input", INPUT_NAME, [1, CELL_PX, CELL_PX], self._session.get_inputs()),
-            ("output", OUTPUT_NAME, [NUM_CLASSES], self._session.get_outputs()),
-        ):
-            shown = ", ".join(f"{node.name} {node.type} {node.shape}" for node in found)
-            fits = len(found) == 1 and found[0].name == name and found[0].type == "tensor(float)"
-            if not fits or list(found[0].shape[1:]) != expected or isinstance(found[0].shape[0], int):
-                raise ModelError(f"{path} has the {kind} {shown}, not {name} float [N, {expected}]; {way_out}")
+            raise ModelError(f"{path} is a model for the characters {charset!r}, not {CHARSET!r}; {_WAY_OUT}")
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        cells, probs = _shape(inputs, INPUT_NAME), _shape(outputs, OUTPUT_NAME)
+        if len(cells) != 4 or cells[1] != 1 or cells[2] != cells[3] or cells[2] not in SIZES_PX:
+            wanted = f"{INPUT_NAME} float [N, 1, S, S] with S from {SIZES_PX[0]} to {SIZES_PX[-1]}"
+            raise ModelError(f"{path} has the input {_shown(inputs)}, not {wanted}; {_WAY_OUT}")
+        if len(probs) != 2 or probs[1] not in (NUM_CLASSES, NUM_OUTPUTS):
+            wanted = f"{OUTPUT_NAME} float [N, {NUM_CLASSES}] or [N, {NUM_OUTPUTS}]"
+            raise ModelError(f"{path} has the output {_shown(outputs)}, not {wanted}; {_WAY_OUT}")
+        self.size_px, self.num_outputs = int(cells[2]), int(probs[1])
 
     def run(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
         scaled = np.multiply(cells[:, np.newaxis], np.float32(1 / 255), dtype=np.float32)
         probs: NDArray[np.float32] = self._session.run([OUTPUT_NAME], {INPUT_NAME: scaled})[0]
         return probs
+
+
+def _shape(nodes: Any, name: str) -> list[Any]:
+    """The shape of a model's only input or output; empty unless it has that name, is float, and takes any N."""
+    fits = len(nodes) == 1 and nodes[0].name == name and nodes[0].type == "tensor(float)"
+    return list(nodes[0].shape) if fits and nodes[0].shape and not isinstance(nodes[0].shape[0], int) else []
+
+
+def _shown(nodes: Any) -> str:
+    return ", ".join(f"{node.name} {node.type} {node.shape}" for node in nodes)
 
 
 class _KerasBackend:
@@ -165,12 +238,14 @@ class _KerasBackend:
             raise ModelError(f"damaged model file, or no Keras model: {path} ({reason}); fetch it again") from error
         self.metadata: dict[str, str] = {}
         self._lock = threading.Lock()  # Keras models do not promise to bear several threads
-        shapes = (tuple(self._model.input_shape), tuple(self._model.output_shape))
-        if shapes != ((None, CELL_PX, CELL_PX, 1), (None, NUM_CLASSES)):
+        found_input, found_output = self._model.input_shape, self._model.output_shape
+        fits = any(tuple(found_input) == (None, side, side, 1) for side in SIZES_PX)
+        if not fits or all(tuple(found_output) != (None, number) for number in (NUM_CLASSES, NUM_OUTPUTS)):
             raise ModelError(
-                f"{path} maps {shapes[0]} to {shapes[1]}, not (None, {CELL_PX}, {CELL_PX}, 1) to (None, {NUM_CLASSES});"
-                " use a model written by this version's train.py"
+                f"{path} maps {found_input} to {found_output}, not (None, S, S, 1) with S from {SIZES_PX[0]} to"
+                f" {SIZES_PX[-1]} to (None, {NUM_CLASSES}) or (None, {NUM_OUTPUTS}); {_WAY_OUT}"
             )
+        self.size_px, self.num_outputs = int(found_input[1]), int(found_output[1])
 
     def run(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
         scaled = np.multiply(cells[..., np.newaxis], np.float32(1 / 255), dtype=np.float32)

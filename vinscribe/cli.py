@@ -10,11 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from vinscribe import __version__
 from vinscribe.errors import ModelError, UsageError, VinscribeError
 from vinscribe.training.commands import register  # imports no PyTorch
+
+if TYPE_CHECKING:
+    from vinscribe.reader import CharacterReading, Reader, Unreadable
 
 OK, FAILED, WRONG_USE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
@@ -22,6 +25,7 @@ _CHARS_EXAMPLE = """\
 examples:
   vinscribe chars samples
   vinscribe chars samples --format jsonl > readings.jsonl
+  vinscribe chars samples --explain seen    and open seen/index.html
 """
 _INFERENCE_EXAMPLE = """\
 example:
@@ -75,7 +79,8 @@ def _build_parser() -> argparse.ArgumentParser:
     chars = commands.add_parser(
         "chars",
         help="read the character in each picture of a directory",
-        description="Read the one character in each picture of a directory (PNG, JPEG, BMP, TIFF, WebP).",
+        description="Read the one character in each picture of a directory (PNG, JPEG, BMP, TIFF, WebP). A picture "
+        "without a legible one (blank, struck out, a blot) is read as what comes nearest, and noted on standard error.",
         epilog=_CHARS_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -84,7 +89,12 @@ def _build_parser() -> argparse.ArgumentParser:
         "--format",
         choices=("lines", "jsonl", "csv"),
         default="lines",
-        help="lines: '077, DIR/a.png' (default); jsonl and csv: with confidence and the five best characters",
+        help="lines: '077, DIR/a.png' (default); jsonl and csv: with confidence, the five best characters, legibility",
+    )
+    chars.add_argument(
+        "--explain",
+        metavar="OUT",
+        help="write what the network saw, beside each picture, into this folder, with a page",
     )
     register(commands)
     return parser
@@ -105,14 +115,14 @@ def _build_inference_parser() -> argparse.ArgumentParser:
 def _add_chars_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", help="folder with pictures, one character each")
     parser.add_argument("--model", metavar="FILE", help="another model: .onnx, or .h5 where Keras is installed")
-    parser.set_defaults(run=_run_chars)
+    parser.set_defaults(run=_run_chars, explain=None)
 
 
 def _run_chars(args: argparse.Namespace) -> int:
     # Imported here: help and mistakes in the arguments answer at once, without OpenCV and ONNX Runtime.
     try:
         from vinscribe.images import list_pictures
-        from vinscribe.output import formatter, header, one_line, prepare_stream
+        from vinscribe.output import formatter, header, illegible_note, one_line, prepare_stream
         from vinscribe.reader import Reader, Unreadable
     except ModuleNotFoundError as error:
         raise UsageError(f"{error.name} is not installed; pip install -r requirements.txt") from error
@@ -122,21 +132,31 @@ def _run_chars(args: argparse.Namespace) -> int:
         return OK
     prepare_stream(sys.stdout)
     write = formatter(args.format)
-    progress = _Progress(len(paths))
     failures = 0
-    with _quiet_libraries():
+    with quiet_libraries(), _Progress(len(paths)) as progress:
+        reader = Reader(args.model)
+        results = reader.read_characters(paths) if args.explain is None else _explained(reader, paths, args)
         for line in header(args.format):
             print(line)
-        for result in Reader(args.model).read_characters(paths):
+        for result in results:
             if isinstance(result, Unreadable):
                 failures += 1
-                progress.clear()
-                _say(one_line(f"{result.file}: {result.error}"))
+                progress.say(one_line(f"{result.file}: {result.error}"))
             else:
                 print(write(result))
+                if not result.legible and args.format == "lines":  # the other formats say it themselves
+                    progress.say(illegible_note(result))
             progress.step()
-    progress.clear()
     return FAILED if failures else OK
+
+
+def _explained(
+    reader: "Reader", paths: list[str], args: argparse.Namespace
+) -> Iterator["CharacterReading | Unreadable"]:
+    """The results, each written into the folder ``args.explain`` on its way."""
+    from vinscribe.explain import Explanation
+
+    return Explanation(args.explain, args.directory, paths).of(reader.read_with_cells(paths))
 
 
 def _say(message: str) -> None:
@@ -145,7 +165,7 @@ def _say(message: str) -> None:
 
 
 @contextmanager
-def _quiet_libraries() -> Iterator[None]:
+def quiet_libraries() -> Iterator[None]:
     """Silence what the picture libraries print by themselves.
 
     libpng and libjpeg write warnings about damaged files straight to file descriptor 2, past Python. vinscribe says
@@ -180,6 +200,12 @@ class _Progress:
         self._done = 0
         self._start = self._last = time.monotonic()
 
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
     def step(self) -> None:
         """Count one picture; redraw at most ten times a second."""
         self._done += 1
@@ -190,6 +216,12 @@ class _Progress:
             self._last = now
             rate = self._done / (now - self._start)
             print(f"\r{self._done:,} of {self._total:,} pictures, {rate:,.0f}/s ", end="", file=sys.stderr, flush=True)
+
+    def say(self, message: str) -> None:
+        """One line on standard error, on a line of its own even where readings go to the same place."""
+        sys.stdout.flush()  # it may hold half a line back
+        self.clear()
+        _say(message)
 
     def clear(self) -> None:
         """Take the counter off the screen."""

@@ -15,7 +15,7 @@ from vinscribe.reader import CharacterReading
 
 FORMATS = ("lines", "jsonl", "csv")
 
-_CSV_FIELDS = ("file", "char", "code", "confidence", "top", "legible")
+_CSV_FIELDS = ("file", "char", "code", "confidence", "top", "legible", "legible_probability")
 
 
 def one_line(text: str) -> str:
@@ -35,7 +35,7 @@ def to_line(reading: CharacterReading) -> str:
 
 
 def to_json(reading: CharacterReading) -> str:
-    r"""One line of JSON with file, char, code, confidence, top, legible.
+    r"""One line of JSON with file, char, code, confidence, top, legible, legible_probability.
 
     ASCII only; an undecodable byte in a name appears as ``\udcXX``, which Python's ``os.fsencode`` turns back.
     """
@@ -47,6 +47,7 @@ def to_json(reading: CharacterReading) -> str:
             "confidence": round(reading.confidence, 6),
             "top": [[char, round(prob, 6)] for char, prob in reading.top],
             "legible": reading.legible,
+            "legible_probability": round(reading.legible_probability, 6),
         }
     )
 
@@ -58,7 +59,14 @@ def to_csv(reading: CharacterReading) -> str:
     """
     top = " ".join(f"{char}:{prob:.6f}" for char, prob in reading.top)
     confidence, legible = f"{reading.confidence:.6f}", "true" if reading.legible else "false"
-    return _csv_record((reading.file, reading.char, reading.code, confidence, top, legible))
+    probability = f"{reading.legible_probability:.6f}"
+    return _csv_record((reading.file, reading.char, reading.code, confidence, top, legible, probability))
+
+
+def illegible_note(reading: CharacterReading) -> str:
+    """What is said on standard error of a picture that shows no legible character, where its line cannot say it."""
+    probability = 1 - reading.legible_probability
+    return one_line(f"{reading.file}: no legible character (probability {probability:.2f}); the best guess is printed")
 
 
 def header(kind: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vinscribe.cells import normalise, normalise_batch
-from vinscribe.charset import CHARSET
+from vinscribe.charset import CHARSET, ILLEGIBLE
 from vinscribe.classifier import BATCH_SIZE, Classifier, core_count
 from vinscribe.errors import ImageError
 from vinscribe.images import read_grey
@@ -32,9 +32,11 @@ class CharacterReading:
         file: the path as it was given; empty for a picture that came as an array.
         char: the most probable of the 33 VIN characters.
         code: its ASCII code, 48..90.
-        confidence: its probability, in [0, 1].
+        confidence: the probability, in [0, 1], that the picture shows this character, legibly. It is low for a blot.
         top: the five most probable characters with their probabilities, best first.
-        legible: False where the picture is blank; ``char`` says nothing then.
+        legible: whether the picture more probably than not shows a legible character; where it does not (blank, struck
+            out, overwritten, a blot, a dash), ``char`` is a mere guess.
+        legible_probability: the probability of that, in [0, 1].
     """
 
     file: str
@@ -43,6 +45,7 @@ class CharacterReading:
     confidence: float
     top: tuple[tuple[str, float], ...]
     legible: bool
+    legible_probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,11 @@ class Unreadable:
 
     file: str
     error: ImageError
+
+
+Cell = NDArray[np.uint8]
+_Batch = tuple[list[CharacterReading | Unreadable], list[Cell]]
+"""Results in the order of the paths, and the cells of those that are readings."""
 
 
 class Reader:
@@ -77,8 +85,8 @@ class Reader:
         Raises:
             ImageError: one of them is no picture of a character.
         """
-        cells = normalise_batch(images)
-        return _readings([""] * len(cells), cells, self.classifier.probs(cells))
+        cells = normalise_batch(images, self.classifier.size_px)
+        return _readings([""] * len(cells), self.classifier.outputs(cells))
 
     def read_characters(
         self, paths: Iterable[str], batch_size: int = BATCH_SIZE
@@ -88,8 +96,21 @@ class Reader:
         All cores work; memory does not grow with the number of paths. A file that is no readable picture yields an
         `Unreadable` in its place.
         """
+        for results, _ in self._read_batches(paths, batch_size):
+            yield from results
+
+    def read_with_cells(
+        self, paths: Iterable[str], batch_size: int = BATCH_SIZE
+    ) -> Iterator[tuple[CharacterReading, Cell] | tuple[Unreadable, None]]:
+        """Like `read_characters`, each reading with the cell that the network saw: uint8 (S, S), ink bright."""
+        for results, seen in self._read_batches(paths, batch_size):
+            cells = iter(seen)
+            for result in results:
+                yield (result, None) if isinstance(result, Unreadable) else (result, next(cells))
+
+    def _read_batches(self, paths: Iterable[str], batch_size: int) -> Iterator[_Batch]:
         workers = core_count()
-        pending: deque[Future[list[CharacterReading | Unreadable]]] = deque()
+        pending: deque[Future[_Batch]] = deque()
         pool = ThreadPoolExecutor(workers)
         try:
             # A core takes a batch from the files to the readings. Decoding and the network both run outside
@@ -97,30 +118,30 @@ class Reader:
             for batch in _batches(paths, batch_size):
                 pending.append(pool.submit(self._read_batch, batch))
                 if len(pending) > 2 * workers:
-                    yield from pending.popleft().result()
+                    yield pending.popleft().result()
             while pending:
-                yield from pending.popleft().result()
+                yield pending.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _read_batch(self, paths: list[str]) -> list[CharacterReading | Unreadable]:
+    def _read_batch(self, paths: list[str]) -> _Batch:
         results: list[CharacterReading | Unreadable | None] = []
-        cells = []
+        cells: list[Cell] = []
+        size_px = self.classifier.size_px
         # Small pictures are decoded by one thread at a time: each costs so little that two threads would spend more
         # on handing Python's lock to and fro (7 % of a whole run). Large ones are decoded side by side.
         with self._decoding if _all_small(paths) else nullcontext():
             for path in paths:
                 try:
-                    cells.append(normalise(read_grey(path)))
+                    cells.append(normalise(read_grey(path), size_px))
                     results.append(None)
                 except ImageError as error:
                     results.append(Unreadable(path, error))
-        if cells:
-            batch = np.stack(cells)
-            files = [path for path, result in zip(paths, results, strict=True) if result is None]
-            readings = iter(_readings(files, batch, self.classifier.probs(batch)))
-            return [next(readings) if result is None else result for result in results]
-        return [result for result in results if result is not None]
+        if not cells:
+            return [result for result in results if result is not None], cells
+        files = [path for path, result in zip(paths, results, strict=True) if result is None]
+        readings = iter(_readings(files, self.classifier.outputs(np.stack(cells))))
+        return [next(readings) if result is None else result for result in results], cells
 
 
 def _all_small(paths: list[str]) -> bool:
@@ -137,13 +158,15 @@ def _batches(paths: Iterable[str], batch_size: int) -> Iterator[list[str]]:
         yield batch
 
 
-def _readings(files: list[str], cells: NDArray[np.uint8], probs: NDArray[np.float32]) -> list[CharacterReading]:
+def _readings(files: list[str], outputs: NDArray[np.float32]) -> list[CharacterReading]:
+    """``outputs``: float32 (N, 34), see `vinscribe.classifier.Classifier.outputs`."""
+    probs = outputs[:, :ILLEGIBLE]
     best = np.argsort(-probs, axis=1, kind="stable")[:, :TOP]
     tops = np.take_along_axis(probs, best, axis=1).tolist()
-    legible = [bool(cell.any()) for cell in cells]
+    legible = (1 - outputs[:, ILLEGIBLE]).tolist()
     readings = []
     for file, labels, values, seen in zip(files, best.tolist(), tops, legible, strict=True):
         top = tuple((CHARSET[label], value) for label, value in zip(labels, values, strict=True))
         char, confidence = top[0]
-        readings.append(CharacterReading(file, char, ord(char), confidence, top, seen))
+        readings.append(CharacterReading(file, char, ord(char), confidence, top, seen >= 0.5, seen))
     return readings

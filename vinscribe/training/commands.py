@@ -10,7 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vinscribe.errors import UsageError, VinscribeError
+from vinscribe.charset import NUM_CLASSES
+from vinscribe.errors import ImageError, UsageError, VinscribeError
 
 _VIEWS = ("vin", "balanced")
 _NETWORKS = ("vinscribe", "seed")
@@ -28,6 +29,7 @@ _EVALUATE_EXAMPLE = """examples:
   vinscribe evaluate model.onnx --emnist gzip.zip
   vinscribe evaluate runs/vinscribe-vin-seed0 --view balanced
   vinscribe evaluate model.onnx --split validation --errors errors.png
+  vinscribe evaluate model.onnx --cells FOLDER     your own pictures, with FOLDER/labels.csv (columns file, label)
 """
 
 
@@ -37,13 +39,23 @@ def register(subparsers: Any) -> None:
     _add_emnist(data)
     train = _command(subparsers, "train", "train and evaluate a network, write its model", _TRAIN_EXAMPLE, _run_train)
     add_train_arguments(train)
-    evaluate = _command(subparsers, "evaluate", "measure a model on EMNIST", _EVALUATE_EXAMPLE, _run_evaluate)
+    evaluate = _command(
+        subparsers, "evaluate", "measure a model on EMNIST or your own pictures", _EVALUATE_EXAMPLE, _run_evaluate
+    )
     evaluate.add_argument("model", type=Path, metavar="MODEL", help="model.onnx, model.h5, or a training run's folder")
-    evaluate.add_argument("--view", choices=_VIEWS, default="vin", help="which view of EMNIST (default: vin)")
+    evaluate.add_argument(
+        "--cells",
+        type=Path,
+        metavar="FOLDER",
+        help="measure on the pictures in a folder with a labels.csv: file,label; an empty label says that there is no "
+        "legible character, ? that nobody knows",
+    )
+    evaluate.add_argument("--view", choices=_VIEWS, help="which view of EMNIST (default: vin)")
+    evaluate.add_argument("--split", choices=("test", "validation"), help="of EMNIST (default: test)")
     evaluate.add_argument(
         "--errors", type=Path, metavar="PNG", help="draw the misread images, the most confident errors first"
     )
-    evaluate.add_argument("--split", choices=("test", "validation"), default="test", help="default: test")
+    evaluate.add_argument("--reliability", type=Path, metavar="PNG", help="draw how far the confidences are right")
     _add_emnist(evaluate)
 
 
@@ -58,7 +70,10 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weight-decay", type=float, help="of AdamW")
     parser.add_argument("--label-smoothing", type=float, help="share of the target spread over all classes")
     parser.add_argument("--patience", type=int, help="epochs without a better validation loss before it stops")
-    parser.add_argument("--threads", type=int, help="CPU threads, 0 for all cores (default)")
+    parser.add_argument("--threads", type=int, help="CPU threads, 0 for all cores (default: 1, beside the renderer)")
+    parser.add_argument(
+        "--unipen", type=Path, metavar="DIR", help="folder of UNIPEN's pen strokes (strokes.jsonl.gz and labels.csv)"
+    )
     parser.add_argument(
         "--run", dest="run_dir", type=Path, metavar="DIR", help="the run's folder (default: runs/NETWORK-VIEW-seedN)"
     )
@@ -153,24 +168,81 @@ def _run_train(args: argparse.Namespace) -> int:
             raise ModuleNotFoundError(name=name)
     archive = _archive(args)
     if args.release:
-        make_release(archive, fresh=args.fresh)
+        make_release(archive, args.unipen, fresh=args.fresh)
         return 0
     train_and_export(archive, args)
     return 0
 
 
 def _run_evaluate(args: argparse.Namespace) -> int:
+    if args.reliability and find_spec("matplotlib") is None:  # say so before the work, not after it
+        raise ModuleNotFoundError(name="matplotlib")
+    for path in (args.errors, args.reliability):
+        if path and not path.parent.is_dir():
+            raise UsageError(f"cannot write {path}: no such folder; make it first, or give another path")
+    if args.cells:
+        return _evaluate_cells(args)
     from vinscribe.training.dataset import make_view
     from vinscribe.training.emnist import read_pool
-    from vinscribe.training.error_sheet import plot_errors
     from vinscribe.training.evaluate import measure, probs_of_model
 
-    view = make_view(read_pool(_archive(args)), args.view)
+    view = make_view(read_pool(_archive(args)), args.view or "vin")
     print(f"view {view.name}: {view.note}", file=sys.stderr)
-    split = view.test if args.split == "test" else view.validation
+    split = view.validation if args.split == "validation" else view.test
     probs = probs_of_model(args.model, split.images)
     print(measure(probs, split.labels).text())
-    if args.errors:
-        shown = plot_errors(split.images, split.labels, probs, args.errors)
-        print(f"wrote the {shown} most confident errors to {args.errors}", file=sys.stderr)
+    _draw(args, split.images, split.labels, probs)
     return 0
+
+
+def _evaluate_cells(args: argparse.Namespace) -> int:
+    """Measures on a labelled folder. A file that is no readable picture is named, and the status is 1."""
+    if args.emnist or args.view or args.split:
+        raise UsageError("--cells measures on a folder of pictures; leave out --emnist, --view and --split, or --cells")
+    import numpy as np
+
+    from vinscribe.classifier import with_illegible
+    from vinscribe.cli import quiet_libraries
+    from vinscribe.labelled import read_labels
+    from vinscribe.output import one_line
+    from vinscribe.training.cells_report import measure_cells, read_cells
+    from vinscribe.training.evaluate import load_model
+
+    folder = read_labels(args.cells)
+    model = load_model(args.model)
+    rows, cells = [], []
+    with quiet_libraries():
+        for row, cell in enumerate(read_cells(folder.files, model.size_px)):
+            if isinstance(cell, ImageError):
+                print(one_line(f"{folder.files[row]}: {cell}"), file=sys.stderr)
+            else:
+                rows.append(row)
+                cells.append(cell)
+    if not rows:
+        raise ImageError(f"{args.cells}: none of its pictures can be read")
+    stacked, labels = np.stack(cells), folder.labels[rows]
+    raw = model.raw(stacked)
+    outputs = with_illegible(raw, stacked)
+    print(measure_cells(raw, outputs, labels, [folder.files[row] for row in rows]).text())
+    if folder.skipped:
+        print(f"labelled ? and left out: {folder.skipped:,}", file=sys.stderr)
+    _draw(args, stacked, labels, outputs)
+    return int(len(rows) < len(folder.files))
+
+
+def _draw(args: argparse.Namespace, images: Any, labels: Any, probs: Any) -> None:
+    """The pictures that ``vinscribe evaluate`` was asked for; probs (N, 33) or (N, 34)."""
+    try:
+        if args.errors:
+            from vinscribe.training.error_sheet import plot_errors
+
+            shown = plot_errors(images, labels, probs, args.errors)
+            print(f"wrote the {shown} most confident errors to {args.errors}", file=sys.stderr)
+        if args.reliability:
+            from vinscribe.training.figures import plot_reliability
+
+            chars = probs[:, :NUM_CLASSES]
+            plot_reliability(chars.max(1), chars.argmax(1) == labels, args.reliability)
+            print(f"wrote the reliability diagram to {args.reliability}", file=sys.stderr)
+    except OSError as error:
+        raise UsageError(f"cannot write {error.filename}: {error.strerror}; give a path that can be written") from error

@@ -4,17 +4,32 @@ import os
 
 import cv2
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vinscribe.charset import CHARSET
+from vinscribe.charset import CHARSET, ILLEGIBLE, NUM_CLASSES
 
 _COLUMNS = 20
-_SCALE = 3
+_SIDE_PX = 84
 _CAPTION_PX = 20
 _MARGIN_PX = 6
-_DPI = 100
+_NAMES = (*CHARSET, "none")
+
+
+def misread(probs: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which images were read wrong.
+
+    Args:
+        probs: (N, 33), or (N, 34) with the probability of no legible character.
+        labels: (N,) the true classes, or ILLEGIBLE.
+
+    Returns:
+        bool (N,). An image with a character is wrong where another one is more probable, however legible it was found;
+        one without is wrong where it was found legible.
+    """
+    wrong = probs[:, :NUM_CLASSES].argmax(1) != labels
+    if probs.shape[1] > NUM_CLASSES:
+        wrong &= (labels != ILLEGIBLE) | (1 - probs[:, ILLEGIBLE] >= 0.5)
+    return np.asarray(wrong)
 
 
 def plot_errors(
@@ -27,32 +42,29 @@ def plot_errors(
     """Draws the misread images, the most confident errors first; below each "true→read confidence".
 
     Args:
-        images: (N, 28, 28) uint8, white ink on black.
-        labels: (N,) the true classes.
-        probs: (N, 33) as the model read them.
+        images: (N, S, S) uint8, white ink on black.
+        labels: (N,) the true classes, or ILLEGIBLE, written as "none".
+        probs: (N, 33) or (N, 34) as the model read them.
         path: the PNG file.
         most: images drawn at most.
 
     Returns:
         How many errors are drawn.
     """
-    read, confidences = probs.argmax(1), probs.max(1)
-    wrong = np.flatnonzero(read != labels)
+    read, confidences = probs[:, :NUM_CLASSES].argmax(1), probs[:, :NUM_CLASSES].max(1)
+    wrong = np.flatnonzero(misread(probs, labels))
     shown = wrong[np.argsort(-confidences[wrong], kind="stable")][:most]
-    side = images.shape[1] * _SCALE
-    width, height = side + 2 * _MARGIN_PX, side + _CAPTION_PX + _MARGIN_PX
+    width, height = _SIDE_PX + 2 * _MARGIN_PX, _SIDE_PX + _CAPTION_PX + _MARGIN_PX
     rows = max(1, -(-len(shown) // _COLUMNS))
     sheet = np.full((rows * height, _COLUMNS * width), 255, np.uint8)
-    figure = Figure(figsize=(sheet.shape[1] / _DPI, sheet.shape[0] / _DPI), dpi=_DPI)
-    FigureCanvasAgg(figure)
     for place, row in enumerate(shown):
         top, left = place // _COLUMNS * height + _MARGIN_PX, place % _COLUMNS * width + _MARGIN_PX
         ink = 255 - images[row]  # dark on white, as on paper
-        sheet[top : top + side, left : left + side] = cv2.resize(ink, (side, side), interpolation=cv2.INTER_CUBIC)
-        cv2.rectangle(sheet, (left - 1, top - 1), (left + side, top + side), 200)
-        x, y = (left + side / 2) / sheet.shape[1], 1 - (top + side + _CAPTION_PX / 2) / sheet.shape[0]
-        caption = f"{CHARSET[labels[row]]}→{CHARSET[read[row]]}  {confidences[row]:.1%}"
-        figure.text(x, y, caption, ha="center", va="center", fontsize=8)
-    figure.figimage(sheet, cmap="gray", vmin=0, vmax=255)
-    figure.savefig(path, format="png")
+        picture = cv2.resize(ink, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_CUBIC)
+        sheet[top : top + _SIDE_PX, left : left + _SIDE_PX] = picture
+        cv2.rectangle(sheet, (left - 1, top - 1), (left + _SIDE_PX, top + _SIDE_PX), 200)
+        caption = f"{_NAMES[labels[row]]}→{CHARSET[read[row]]} {confidences[row]:.1%}"
+        baseline = top + _SIDE_PX + _CAPTION_PX * 3 // 4
+        cv2.putText(sheet, caption, (left, baseline), cv2.FONT_HERSHEY_SIMPLEX, 0.4, 0, 1, cv2.LINE_AA)
+    cv2.imencode(".png", sheet)[1].tofile(path)
     return len(shown)

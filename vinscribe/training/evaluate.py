@@ -1,4 +1,7 @@
-"""Measures a classifier on labelled images: accuracies with intervals, confusions, calibration."""
+"""Measures a classifier on labelled images: accuracies with intervals, confusions, calibration.
+
+SciPy and PyTorch are imported where they are needed: measuring a ``model.onnx`` does without them.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,11 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
+from vinscribe.cells import normalise_batch
 from vinscribe.charset import CHARSET, NUM_CLASSES
-from vinscribe.classifier import Classifier
+from vinscribe.classifier import Classifier, given_legible
 from vinscribe.errors import ModelError
 
 Z_95 = 1.959964
@@ -135,6 +137,8 @@ def negative_log_likelihood(
     logits: NDArray[np.floating], labels: NDArray[np.int64], weights: NDArray[np.float64] | None = None
 ) -> float:
     """Weighted mean, in nats, of the negative log likelihood of labels (N,) under logits (N, 33)."""
+    from scipy.special import log_softmax
+
     log_probs = log_softmax(logits.astype(np.float64), axis=1)
     return float(-np.average(log_probs[np.arange(len(labels)), labels], weights=weights))
 
@@ -146,6 +150,8 @@ def fit_temperature(
 
     Source: Guo et al. 2017, as above.
     """
+    from scipy.optimize import minimize_scalar
+
     result = minimize_scalar(
         lambda log_temperature: negative_log_likelihood(logits / np.exp(log_temperature), labels, weights),
         bounds=(np.log(0.1), np.log(10)),
@@ -154,36 +160,56 @@ def fit_temperature(
     return float(np.exp(result.x))
 
 
+class TrainingRun:
+    """The best weights of a training run so far, in the place of a model file.
+
+    At the temperature 1 if the run has not been calibrated yet.
+
+    Args:
+        path: the run's folder, or a ``.pt`` file in it.
+
+    Raises:
+        ModelError: that is no training run, or its network is another than this version's.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import json
+
+        from vinscribe.training.checkpoint import load_state
+        from vinscribe.training.network import build_network, input_px
+
+        folder = path if path.is_dir() else path.parent
+        weights = folder / "best.pt" if path.is_dir() else path
+        if not weights.exists() or not (folder / "settings.json").exists():
+            raise ModelError(f"{path}: no training run; a run's folder holds settings.json and best.pt")
+        state = load_state(weights)
+        name = json.loads((folder / "settings.json").read_text())["settings"]["network"]
+        self.size_px = input_px(name)
+        self._network = build_network(name)
+        try:
+            self._network.load_state_dict(state.get("averaged", state))
+        except RuntimeError as error:
+            raise ModelError(f"{weights}: a network of other layers than this version's; train it anew") from error
+        record = folder / "result.json"
+        self._temperature = json.loads(record.read_text())["temperature"] if record.exists() else 1.0
+
+    def raw(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """As `vinscribe.classifier.Classifier.raw`: uint8 (N, size_px, size_px) -> float32 (N, 33 or 34)."""
+        import torch
+
+        from vinscribe.training.fit import logits_of
+
+        logits = logits_of(self._network, torch.from_numpy(cells)[:, None])
+        probs: NDArray[np.float32] = torch.softmax(logits / self._temperature, 1).numpy()
+        return probs
+
+
+def load_model(path: Path) -> Classifier | TrainingRun:
+    """Any model: a ``.onnx`` or ``.h5`` file, a run's folder or its ``.pt``; ``ModelError`` for anything else."""
+    return TrainingRun(path) if path.is_dir() or path.suffix == ".pt" else Classifier(path)
+
+
 def probs_of_model(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Probabilities (N, 33) for images (N, H, W) of any model: ``.onnx``, ``.h5``, a run's folder or its ``.pt``."""
-    if path.is_dir() or path.suffix == ".pt":
-        return _probs_of_run(path, images)
-    from vinscribe.cells import normalise_batch
-
-    return Classifier(path).probs(normalise_batch(list(images)))
-
-
-def _probs_of_run(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Of a training run's best weights so far, at the temperature 1 if the run has not been calibrated yet."""
-    import json
-
-    import torch
-
-    from vinscribe.training.checkpoint import load_state
-    from vinscribe.training.fit import logits_of, to_inputs
-    from vinscribe.training.network import build_network
-
-    folder = path if path.is_dir() else path.parent
-    weights = folder / "best.pt" if path.is_dir() else path
-    if not weights.exists() or not (folder / "settings.json").exists():
-        raise ModelError(f"{path}: no training run; a run's folder holds settings.json and best.pt")
-    state = load_state(weights)
-    network = build_network(json.loads((folder / "settings.json").read_text())["settings"]["network"])
-    try:
-        network.load_state_dict(state.get("averaged", state))
-    except RuntimeError as error:
-        raise ModelError(f"{weights}: a network of other layers than this version's; train it anew") from error
-    record = folder / "result.json"
-    temperature = json.loads(record.read_text())["temperature"] if record.exists() else 1.0
-    probs: NDArray[np.float32] = torch.softmax(logits_of(network, to_inputs(images)) / temperature, 1).numpy()
-    return probs
+    """Probabilities (N, 33), given that a character is there, for images (N, H, W) of any model of `load_model`."""
+    model = load_model(path)
+    return given_legible(model.raw(normalise_batch(images, model.size_px)))
