@@ -11,8 +11,10 @@ import pytest
 
 from vinscribe.charset import CHARSET
 from vinscribe.errors import DataError, UsageError
-from vinscribe.training import pen
-from vinscribe.training.pen import ALPHABET, Hand, draw, variant_of, write_samples
+from vinscribe.training import pen, samples
+from vinscribe.training.alphabet import ALPHABET, Variant, variant_of
+from vinscribe.training.pen import Hand, draw, write
+from vinscribe.training.samples import write_samples
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "characters"
 EVERY_VARIANT = [(char, variant.name) for char in CHARSET for variant in ALPHABET[char]]
@@ -31,7 +33,11 @@ def test_alphabet_has_the_vin_characters():
     for char, variants in ALPHABET.items():
         names = [variant.name for variant in variants]
         assert len(set(names)) == len(names), char
-    assert {("1", "upstroke"), ("4", "open"), ("7", "crossed"), ("Z", "crossed"), ("Z", "")} <= set(EVERY_VARIANT)
+        assert len(names) >= 7, char
+        assert min(variant.weight for variant in variants) > 0
+        assert all(name == "" or (name.replace("_", "").isalpha() and name.islower()) for name in names), char
+    european = {("0", "slashed"), ("1", "upstroke"), ("4", "open"), ("7", "crossed"), ("9", "curled"), ("Z", "crossed")}
+    assert european <= set(EVERY_VARIANT)
 
 
 def test_control_points_lie_in_the_unit_box():
@@ -41,19 +47,20 @@ def test_control_points_lie_in_the_unit_box():
             assert ((points >= 0) & (points <= 100)).all(), (char, stroke)
 
 
-@pytest.mark.parametrize(("char", "variant"), EVERY_VARIANT)
+@pytest.mark.parametrize("char", CHARSET)
 @pytest.mark.parametrize("size_px", [8, 28, 65])
-def test_picture(char, variant, size_px):
-    for seed in range(5):
-        picture = draw(char, rng(seed), size_px, variant)
-        assert picture.shape == (size_px, size_px)
-        assert picture.dtype == np.uint8
-        assert picture.max() > (200 if size_px >= 28 else 80)
-        assert 0.04 < picture.mean() / 255 < 0.4
-        ys = np.flatnonzero((picture > 40).any(axis=1))
-        assert ys.max() - ys.min() >= 0.5 * size_px - 1
-    edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
-    assert edge.max() == 0 or size_px == 8  # all ink inside
+def test_picture(char, size_px):
+    for variant in ALPHABET[char]:
+        for seed in range(3):
+            picture = draw(char, rng(seed), size_px, variant.name)
+            assert picture.shape == (size_px, size_px)
+            assert picture.dtype == np.uint8
+            assert picture.max() > (200 if size_px >= 28 else 80)
+            assert 0.03 < picture.mean() / 255 < 0.45
+            ys = np.flatnonzero((picture > 40).any(axis=1))
+            assert ys.max() - ys.min() >= 0.5 * size_px - 1
+            edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+            assert edge.max() == 0 or size_px == 8  # all ink inside
 
 
 def test_edges_are_soft():
@@ -76,14 +83,167 @@ def test_variants_come_by_chance():
         pen_width_spread=0,
     )
     generator = rng()
-    seen = {draw("7", generator, hand=steady).tobytes() for _ in range(20)}
+    seen = {draw("7", generator, hand=steady).tobytes() for _ in range(400)}
     assert seen == {draw("7", rng(), variant=variant.name, hand=steady).tobytes() for variant in ALPHABET["7"]}
 
 
-def test_curve_runs_through_its_control_points():
-    curve = pen._curve("10,10 50,20 | 80,90 20,95", rng(), wobble=0.0)
-    for point in [(0.1, 0.1), (0.5, 0.2), (0.8, 0.9), (0.2, 0.95)]:
-        assert np.abs(curve - point).sum(axis=1).min() < 1e-12
+def points_of(strokes):
+    """The control points of a variant's strokes."""
+    return np.array([point.split(",") for stroke in strokes for point in stroke.replace("|", " ").split()], float) / 100
+
+
+def distance(points, stroke):
+    return np.linalg.norm(np.asarray(points)[:, None] - stroke, axis=2).min(axis=1)
+
+
+@pytest.fixture
+def calm(monkeypatch):
+    """A pen that neither trembles nor errs."""
+    for name, value in {
+        "_SLOPPINESS": (0, 1e-12, 1e-11),
+        "_ASPECT": (1, 1 + 1e-12, 1 + 1e-11),
+        "_EXTENSION": (0, 0),
+        "_CORNER_CUT": (0, 0),
+        "_CORNER_SWING": 0,
+        "_JOINED": 0,
+    }.items():
+        monkeypatch.setattr(pen, name, value)
+
+
+@pytest.mark.usefixtures("calm")
+@pytest.mark.parametrize(("char", "variant"), EVERY_VARIANT)
+def test_a_calm_pen_runs_through_the_control_points(char, variant):
+    texts = variant_of(char, variant).strokes
+    strokes = write(char, rng(), variant)
+    assert len(strokes) == len(texts)
+    for stroke, text in zip(strokes, texts, strict=True):
+        points = points_of([text])
+        assert distance(points, stroke).max() < 1e-5
+        assert np.abs(stroke[[0, -1]] - points[[0, -1]]).max() < 1e-5
+        assert np.linalg.norm(np.diff(stroke, axis=0), axis=1).max() < 0.13  # smooth enough for large pictures
+
+
+def stroke_of(text):
+    plan = pen._plan(Variant("", (text,)))
+    return plan, [(kind.reshape(-1, len(plan.points)) @ plan.points) for kind in plan.curves]
+
+
+def test_corners_are_sharp_cut_or_swung_around():
+    plan, (sharp, cut, swung) = stroke_of("20,10 50,10 80,10 | 80,50 80,90")
+    corner = [(0.8, 0.1)]
+    assert distance(corner, sharp) < 1e-6
+    assert 0.01 < distance(corner, cut) < 0.06  # inside, by a little
+    assert distance(corner, swung) < 1e-6
+    for curve in (sharp, cut, swung):
+        np.testing.assert_allclose(curve[[0, -1]], plan.points[[0, -1]], atol=1e-5)
+    straight = np.concatenate([sharp[sharp[:, 0] < 0.79, 1] - 0.1, sharp[sharp[:, 1] > 0.11, 0] - 0.8])
+    assert np.abs(straight).max() < 1e-6
+    assert cut[:, 0].max() < 0.8 + 1e-6
+    assert swung[:, 0].max() > 0.802  # out of the corner
+
+
+def test_narrow_turns_do_not_bulge():
+    _, (sharp, _, _) = stroke_of("10,50 50,50 50,54 10,54")
+    assert 0.5 < sharp[:, 0].max() < 0.52
+
+
+def test_a_stroke_bows_in_its_middle():
+    plan = pen._plan(variant_of("T", ""))
+    bows = plan.moves[:, -2:]
+    for (start, stop), bow, length in zip(plan.spans, bows.T, (0.74, 0.87), strict=True):
+        assert not bow[[*range(start), *range(stop, len(bow))]].any()
+        assert np.abs(bow[[start, stop - 1]]).max() < 1e-6
+        assert bow.max() == pytest.approx(pen._BOW * length, rel=0.02)
+
+
+@pytest.mark.parametrize(("char", "variant"), EVERY_VARIANT)
+def test_written_strokes_stay_near_what_was_meant(char, variant):
+    texts = variant_of(char, variant).strokes
+    meant = points_of(texts)
+    far, high = [], []
+    for seed in range(25):
+        strokes = write(char, rng(seed), variant)
+        assert len(texts) - 1 <= len(strokes) <= len(texts)
+        for stroke in strokes:
+            assert stroke.dtype == np.float32
+            assert stroke.ndim == stroke.shape[1] == 2
+            assert len(stroke) >= 2
+        written = np.concatenate(strokes)
+        assert np.abs(written - 0.5).max() < 0.95
+        # Measured without the width, which is random by far more.
+        wide, meant_wide = max(np.ptp(written[:, 0]), 0.2), max(np.ptp(meant[:, 0]), 0.2)
+        x = (written[:, 0] - written[:, 0].min()) / wide * meant_wide + meant[:, 0].min()
+        far.append(distance(meant, np.stack([x, written[:, 1]], 1)).max())
+        high.append(np.ptp(written[:, 1]) / np.ptp(meant[:, 1]))
+    assert 0.01 < np.median(far) < 0.16
+    assert max(far) < 0.4
+    assert 0.9 < np.median(high) < 1.15
+    assert 0.7 < min(high) < max(high) < 1.45
+
+
+def sizes(char, variant, number=400):
+    generator = rng(1)
+    return np.array([np.ptp(np.concatenate(write(char, generator, variant)), axis=0) for _ in range(number)])
+
+
+def test_written_sizes_differ():
+    widths, tall = sizes("H", "").T
+    assert 0.3 < widths.min() < 0.45
+    assert 0.75 < widths.max() < 1.05
+    assert 0.85 < np.median(tall) < 0.97
+    assert 0.01 < tall.std() < 0.06
+
+
+def test_straight_strokes_are_bowed_and_end_too_early_or_too_late():
+    generator = rng()
+    strokes = [write("1", generator, "")[0] for _ in range(200)]
+    lengths = np.array([np.linalg.norm(stroke[-1] - stroke[0]) for stroke in strokes])
+    assert lengths.min() < 0.87
+    assert lengths.max() > 0.95
+    sides = []
+    for stroke in strokes:
+        x, y = (stroke - stroke[0]).T
+        along = (stroke[-1] - stroke[0]) / np.linalg.norm(stroke[-1] - stroke[0])
+        off = x * along[1] - y * along[0]
+        sides.append(off[np.abs(off).argmax()])
+    assert min(sides) < -0.02
+    assert max(sides) > 0.02
+    assert np.abs(sides).max() < 0.2
+
+
+def test_the_pen_is_seldom_left_down():
+    generator = rng()
+    joined = sum(len(write("T", generator, "")) == 1 for _ in range(2000))
+    assert 40 < joined < 130
+    # From the foot of a stem back to its top is too far.
+    far = Variant("", ("27,6 26,94", "27,7 78,6"))
+    assert pen._plan(far).joints == ()
+
+
+def test_joined_strokes_keep_all_points(monkeypatch):
+    monkeypatch.setattr(pen, "_JOINED", 1)
+    joined = write("4", rng(5), "open")
+    monkeypatch.setattr(pen, "_JOINED", 0)
+    apart = write("4", rng(5), "open")
+    assert (len(joined), len(apart)) == (1, 2)
+    np.testing.assert_array_equal(joined[0], np.concatenate(apart))
+
+
+def test_same_generator_same_strokes():
+    for char in CHARSET:
+        first, again = write(char, rng(3)), write(char, rng(3))
+        assert [stroke.tolist() for stroke in first] == [stroke.tolist() for stroke in again]
+    assert len({write("S", rng(seed))[0].tobytes() for seed in range(20)}) == 20
+
+
+def test_usual_variants_come_more_often():
+    generator = rng()
+    variants = ALPHABET["1"]
+    names = [pen._by_chance("1", generator).name for _ in range(4000)]
+    total = sum(variant.weight for variant in variants)
+    for variant in variants:
+        assert names.count(variant.name) / 4000 == pytest.approx(variant.weight / total, abs=0.025)
+    assert names.count("") > 3 * names.count("low")
 
 
 def test_pen_width():
@@ -95,8 +255,10 @@ def test_bad_requests():
     for unknown in ("O", "I", "Q", "a", "", "10"):
         with pytest.raises(UsageError, match="no character"):
             draw(unknown, rng())
+        with pytest.raises(UsageError, match="no character"):
+            write(unknown, rng())
     with pytest.raises(UsageError, match=r"The character 7 has no variant 'open'\. It has '', 'crossed'"):
-        variant_of("7", "open")
+        write("7", rng(), "open")
     with pytest.raises(UsageError, match="size_px=7"):
         draw("A", rng(), 7)
 
@@ -106,14 +268,37 @@ def test_samples_hold_every_character_and_many_kinds(tmp_path):
     assert [path.name[0] for path in paths] == list(CHARSET)
     pictures = {path.name: read(path) for path in paths}
     sides = [picture.shape[0] for picture in pictures.values()]
-    assert 28 <= min(sides) < max(sides) <= 72
+    assert 28 <= min(sides) < max(sides) <= 90
     assert len(set(sides)) > 10
     assert {path.suffix for path in paths} == {".png", ".jpg"}
     assert any(picture.dtype == np.uint16 for picture in pictures.values())
     assert any(picture.ndim == 3 and picture.shape[2] == 4 for picture in pictures.values())
-    light = [np.median(picture) > 128 for picture in pictures.values() if picture.dtype == np.uint8]
+    light = [np.median(picture[..., :3]) > 128 for picture in pictures.values() if picture.dtype == np.uint8]
     assert 10 < sum(light) < 23
-    assert {"A.png", "1_upstroke.png", "7_crossed.png"} <= set(pictures)
+    assert {"A.png", "0_slashed.png", "1_upstroke.png", "7_crossed.png", "9_curled.png"} <= set(pictures)
+
+
+def lined(picture):
+    """Whether a line runs along an edge: most of a row or column near it differs from the middle ones' paper."""
+    grey = picture if picture.ndim == 2 else picture[..., :3].mean(axis=2)
+    grey = grey.astype(float) / np.iinfo(picture.dtype).max
+    off = np.abs(grey - np.median(grey)) > 0.06
+    if min(off.shape) < 44:  # small pictures have no room for both
+        return False
+    sides = (off[:8], off[::-1][:8], off.T[:8], off.T[::-1][:8])
+    return any(side.mean(axis=1).max() > 0.4 for side in sides)
+
+
+def test_about_half_of_the_samples_show_their_box(tmp_path):
+    pictures = {path.name[0]: read(path) for path in write_samples(tmp_path)}
+    boxed = {char for char, picture in pictures.items() if lined(picture)}
+    assert boxed == set(samples._KIND_OF) - set(samples._KINDS["bare"] + samples._KINDS["paper"])
+    assert 14 <= len(boxed) <= 20
+    for char in samples._KINDS["frame"]:
+        picture = pictures[char].astype(float) / np.iinfo(pictures[char].dtype).max
+        assert picture.shape == (72, 72)
+        assert (picture[:2].min(), picture[:, :2].min(), picture[-2:].mean() > 0.9) == (1, 1, True)
+        assert picture[5:-5, 7:-5].min() == 0
 
 
 def test_samples_are_the_same_again(tmp_path):

@@ -1,8 +1,6 @@
-"""A small stroke alphabet of the 33 VIN characters, and a pen that writes it like a hand would.
+"""A pen that writes the 33 VIN characters as many hands would: strokes for training, pictures for tests and samples.
 
-Every character has one or more variants (a 7 with and without its bar), every variant its strokes, and every stroke
-is a text of control points ``x,y`` in hundredths of a unit box, y down. A smooth curve runs through the points; ``|``
-makes a corner of the point before it. All control points were made for this project.
+What it writes stands in the stroke alphabet, ``vinscribe/training/alphabet.py``.
 
     python -m vinscribe.training.pen samples          writes samples/characters/ and its labels.csv
 
@@ -12,79 +10,194 @@ Needs only numpy and OpenCV.
 from __future__ import annotations
 
 import argparse
-import csv
-import os
+from bisect import bisect
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
+from itertools import accumulate, pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vinscribe.charset import CHARSET
-from vinscribe.errors import DataError, UsageError
+from vinscribe.errors import UsageError
+from vinscribe.training.alphabet import ALPHABET, Variant, variant_of
+
+_STEP = 0.07  # curves are followed in straight pieces of about this length
+_WOBBLE = 0.013  # of each control point by itself; these four are spreads, in unit boxes
+_SWAY = 0.012  # of the whole character, smoothly
+_DRIFT = 0.014  # of each stroke against the others
+_BOW = 0.02  # of a stroke to one side, for each unit of its length
+_SLOPPINESS = 0.3, 0.9, 2.2  # least, most usual, greatest: all four of a character are multiplied by it
+_ASPECT = 0.6, 1.0, 1.3  # least, most usual, greatest width
+_EXTENSION = -0.05, 0.08  # of a stroke's ends, in lengths of the stroke
+_CORNER_CUT = -0.3, 0.8  # corners overshoot, or are cut
+_CORNER_SWING = 0.45  # at most this much of a swing around the corner, seldom much
+_JOINED = 0.04  # how often the pen is not lifted between two strokes that are near to each other
+_JOIN_REACH = 0.05, 0.5
 
 
 @dataclass(frozen=True)
-class Variant:
-    """One way to write a character: a name for file names ("" for the usual way) and its strokes."""
+class _Plan:
+    """A variant, ready to be written: K control points, M points along its S strokes.
 
-    name: str
-    strokes: tuple[str, ...]
+    Attributes:
+        points: float32 (K, 2) in the unit box.
+        curves: float32 (3, M * K): weights of the control points in each point of the curve, (M, K) flattened; with
+            sharp corners, with corners cut off, with corners swung around.
+        moves: float32 (M, D): where the curve goes with each of D random numbers for either axis, spreads included.
+        spans: first point of each stroke and the one behind its last.
+        ends, inner: int (2 S,): control points at the strokes' ends, and the ones beside them.
+        reach: float32 (2 S, 1): length of the stroke, at most 1, over the length of its outermost segments.
+        joints: the strokes that end near the start of the next one.
+    """
+
+    points: NDArray[np.float32]
+    curves: NDArray[np.float32]
+    moves: NDArray[np.float32]
+    spans: tuple[tuple[int, int], ...]
+    ends: NDArray[np.intp]
+    inner: NDArray[np.intp]
+    reach: NDArray[np.float32]
+    joints: tuple[int, ...]
 
 
-def _plain(*strokes: str) -> Variant:
-    return Variant("", strokes)
+def write(char: str, rng: np.random.Generator, variant: str | None = None) -> list[NDArray[np.float32]]:
+    """The strokes of a handwritten character: polylines float32 (n, 2), x to the right, y down, n >= 2.
+
+    The character stands upright, about 1 high, in a unit box that it may leave a little; slant, turn and size are for
+    whoever draws it. ``variant`` None takes one by chance, usual ones more often. Control points and whole strokes
+    move, corners are rounded or overshot, ends are too long or too short, the width differs, and now and then the pen
+    is not lifted. The same generator state gives the same strokes. Raises ``UsageError`` for an unknown character or
+    variant.
+    """
+    plan = _plan(_by_chance(char, rng) if variant is None else variant_of(char, variant))
+    num_points = len(plan.points)
+    noise = rng.standard_normal((num_points + plan.moves.shape[1], 2), np.float32)
+    noise *= rng.triangular(*_SLOPPINESS)
+    points = plan.points + _WOBBLE * noise[:num_points]
+    extension = rng.uniform(*_EXTENSION, plan.reach.shape) * plan.reach
+    points[plan.ends] += extension * (points[plan.ends] - points[plan.inner])
+    cut, swing = rng.uniform(*_CORNER_CUT), _CORNER_SWING * rng.random() ** 3
+    weights = np.array([1 - cut - swing, cut, swing], np.float32) @ plan.curves
+    curve = weights.reshape(-1, num_points) @ points + plan.moves @ noise[num_points:]
+    curve[:, 0] = 0.5 + (curve[:, 0] - 0.5) * rng.triangular(*_ASPECT)
+    spans = plan.spans
+    if plan.joints and rng.random() < _JOINED:
+        joint = plan.joints[rng.integers(len(plan.joints))]
+        spans = (*spans[:joint], (spans[joint][0], spans[joint + 1][1]), *spans[joint + 2 :])
+    return [curve[start:stop] for start, stop in spans]
 
 
-ALPHABET: dict[str, tuple[Variant, ...]] = {
-    "0": (_plain("54,6 32,16 21,48 28,82 50,94 72,82 79,48 68,15 54,6 47,8"),),
-    "1": (_plain("52,6 50,95"), Variant("upstroke", ("33,27 54,6 | 52,95",))),
-    "2": (_plain("21,28 32,10 54,6 74,19 71,41 50,64 20,92 | 50,89 82,92"),),
-    "3": (_plain("22,16 46,6 70,16 68,36 43,46 | 67,51 78,69 64,90 40,95 19,84"),),
-    "4": (
-        Variant("open", ("34,8 18,58 | 84,57", "63,34 60,96")),
-        Variant("closed", ("64,96 65,6 | 17,65 | 85,64",)),
-    ),
-    "5": (_plain("27,10 24,46 | 48,40 72,50 76,72 58,92 36,94 19,84", "27,10 77,8"),),
-    "6": (_plain("67,6 42,24 25,54 25,80 46,95 69,87 74,68 56,55 36,60 26,74"),),
-    "7": (
-        _plain("19,10 80,9 | 60,48 45,96"),
-        Variant("crossed", ("19,10 80,9 | 60,48 45,96", "33,53 75,49")),
-    ),
-    "8": (_plain("71,17 50,6 30,18 36,37 63,55 73,75 54,95 31,88 27,70 43,52 66,35 71,17"),),
-    "9": (_plain("74,25 55,7 32,14 25,34 41,50 62,43 74,25 | 73,58 65,96"),),
-    "A": (_plain("14,95 49,6", "49,6 86,95", "27,63 75,62"),),
-    "B": (_plain("26,6 25,95", "25,8 56,8 72,25 57,43 27,48 | 62,52 78,72 60,91 24,94"),),
-    "C": (_plain("79,22 58,7 34,15 19,46 26,80 50,95 80,81"),),
-    "D": (_plain("26,7 25,94", "13,9 48,9 78,32 80,64 54,89 13,94"),),
-    "E": (_plain("27,7 25,93 | 79,91", "27,8 77,7", "26,49 67,48"),),
-    "F": (_plain("28,7 26,96", "28,8 80,7", "27,49 68,47"),),
-    "G": (_plain("78,19 56,6 31,17 18,50 28,84 54,95 79,82 | 80,57 | 51,57"),),
-    "H": (_plain("21,6 20,95", "79,6 79,95", "20,51 79,48"),),
-    "J": (
-        Variant("barred", ("36,8 88,8", "64,8 64,68 54,90 35,94 19,76")),
-        _plain("68,6 67,68 56,90 36,94 19,74"),
-    ),
-    "K": (_plain("26,6 25,95", "77,7 27,56", "39,46 82,95"),),
-    "L": (_plain("27,5 25,92 | 81,90"),),
-    "M": (_plain("14,95 21,7 | 50,64 | 79,7 | 86,95"),),
-    "N": (_plain("20,95 21,7 | 78,93 | 79,6"),),
-    "P": (_plain("26,7 25,96", "25,8 58,7 78,25 61,48 26,53"),),
-    "R": (_plain("26,7 25,96", "25,8 58,7 76,25 59,47 26,51 | 81,95"),),
-    "S": (_plain("76,17 54,6 31,16 32,37 57,51 76,70 62,91 39,95 19,83"),),
-    "T": (_plain("13,9 87,8", "50,9 49,96"),),
-    "U": (_plain("20,6 20,58 29,87 50,95 71,87 80,58 80,6"),),
-    "V": (_plain("15,6 49,95 | 85,6"),),
-    "W": (_plain("4,7 27,94 | 50,26 | 73,94 | 96,6"),),
-    "X": (_plain("18,6 82,95", "81,6 18,95"),),
-    "Y": (_plain("17,6 50,50", "83,6 50,50 | 49,96"),),
-    "Z": (
-        _plain("19,9 81,8 | 17,93 | 84,91"),
-        Variant("crossed", ("19,9 81,8 | 17,93 | 84,91", "30,52 71,48")),
-    ),
-}
-"""Character -> its variants, the most usual one first."""
+@cache
+def _weights(char: str) -> tuple[tuple[Variant, ...], list[float]]:
+    """The variants of a character and the sums of their weights so far."""
+    if char not in ALPHABET:
+        variant_of(char, "")  # says what is wrong
+    return ALPHABET[char], list(accumulate(variant.weight for variant in ALPHABET[char]))
+
+
+def _by_chance(char: str, rng: np.random.Generator) -> Variant:
+    variants, sums = _weights(char)
+    return variants[bisect(sums, rng.random() * sums[-1])]
+
+
+@cache
+def _plan(variant: Variant) -> _Plan:
+    strokes = [_Stroke(text) for text in variant.strokes]
+    first = np.cumsum([0] + [len(stroke.points) for stroke in strokes])
+    start = np.cumsum([0] + [len(stroke.sharp) for stroke in strokes])
+    points = np.vstack([stroke.points for stroke in strokes])
+    curves = [_diagonal(kind) for kind in zip(*((s.sharp, s.cut, s.swung) for s in strokes), strict=True)]
+    x, y = (2 * (curves[0] @ points) - 1).T
+    sway = np.stack([x * x, x * y, y * y, x**3, x * x * y, x * y * y, y**3], 1)
+    drift = _diagonal(np.ones((len(stroke.sharp), 1)) for stroke in strokes)
+    bow = _diagonal(stroke.bow[:, None] for stroke in strokes)
+    gaps = [np.linalg.norm(b.points[0] - a.points[-1]) for a, b in pairwise(strokes)]
+    return _Plan(
+        points=points.astype(np.float32),
+        curves=np.array(curves, np.float32).reshape(3, -1),
+        moves=np.hstack([_SWAY * sway, _DRIFT * drift, _BOW * bow]).astype(np.float32),
+        spans=tuple((int(a), int(b)) for a, b in pairwise(start)),
+        ends=np.concatenate([first[:-1], first[1:] - 1]),
+        inner=np.concatenate([first[:-1] + 1, first[1:] - 2]),
+        reach=np.array([s.reach[0] for s in strokes] + [s.reach[1] for s in strokes], np.float32)[:, None],
+        joints=tuple(i for i, gap in enumerate(gaps) if _JOIN_REACH[0] <= gap <= _JOIN_REACH[1]),
+    )
+
+
+class _Stroke:
+    """A stroke of k control points: its curve of m points as float64 (m, k), three times as in ``_Plan``.
+
+    ``bow`` (m,) is how far the curve goes to the side where the stroke is bowed by one unit for each of its length.
+    """
+
+    def __init__(self, text: str) -> None:
+        pieces = [
+            [tuple(float(part) / 100 for part in point.split(",")) for point in p.split()] for p in text.split("|")
+        ]
+        self.points = np.array([point for piece in pieces for point in piece])
+        stops = np.cumsum([len(piece) for piece in pieces])
+        self.sharp = _curve(self.points, [0, *(stops - 1)])
+        self.swung = _curve(self.points, [0, stops[-1] - 1])
+        path = self.sharp @ self.points
+        way = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+        length = way[-1]
+        self.bow = 4 * length * (way / length) * (1 - way / length)
+        # Corners are cut by averaging along the stroke, less and less towards its ends, which stay.
+        spread = np.minimum(0.06, np.minimum(way, length - way) / 2)[:, None] + 1e-9
+        near = np.exp(-(((way - way[:, None]) / spread) ** 2) / 2) * np.gradient(way)
+        self.cut = near / near.sum(axis=1, keepdims=True) @ self.sharp
+        segments = np.linalg.norm(self.points[[1, -1]] - self.points[[0, -2]], axis=1)
+        self.reach = min(length, 1) / np.maximum(segments, 0.15)  # else a short segment would turn round
+
+
+def _diagonal(blocks: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The blocks (m, k) down the diagonal of a matrix of zeros."""
+    blocks = list(blocks)
+    rows, columns = np.cumsum([[0, 0], *(block.shape for block in blocks)], axis=0).T
+    whole = np.zeros((rows[-1], columns[-1]))
+    for block, row, column in zip(blocks, rows, columns, strict=False):
+        whole[row : row + block.shape[0], column : column + block.shape[1]] = block
+    return whole
+
+
+def _curve(points: NDArray[np.float64], corners: list[int]) -> NDArray[np.float64]:
+    """The weights (m, k) of the control points (k, 2) in a curve through all of them, smooth but at the corners."""
+    pieces = []
+    for start, stop in pairwise(corners):
+        piece = _catmull_rom(points[start : stop + 1])
+        whole = np.zeros((len(piece), len(points)))
+        whole[:, start : stop + 1] = piece
+        pieces.append(whole if stop == corners[-1] else whole[:-1])  # the corner is the next piece's first point
+    return np.vstack(pieces)
+
+
+def _catmull_rom(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The weights (m, k) of k >= 2 points in a smooth curve through them.
+
+    Source: Catmull and Rom, A class of local interpolating splines, 1974, as the pyramid of Barry and Goldman, 1988;
+    knots at the square roots of the distances (centripetal), so that it makes no loops of its own.
+    """
+    weights = np.eye(len(points))
+    weights = np.vstack([2 * weights[0] - weights[1], weights, 2 * weights[-1] - weights[-2]])
+    lengths = np.linalg.norm(np.diff(weights @ points, axis=0), axis=1)
+    knots = np.concatenate([[0], np.cumsum(np.sqrt(lengths))])
+    rows = []
+    for i in range(1, len(points)):
+        t = np.linspace(knots[i], knots[i + 1], max(3, int(np.ceil(lengths[i] / _STEP)) + 1))[:-1, None]
+        lines = [_mix(t, knots[j : j + 2], weights[j], weights[j + 1]) for j in (i - 1, i, i + 1)]
+        bends = [_mix(t, knots[j : j + 3 : 2], *lines[j - i + 1 : j - i + 3]) for j in (i - 1, i)]
+        rows.append(_mix(t, knots[i : i + 2], *bends))
+    return np.vstack([*rows, weights[-2][None]])
+
+
+def _mix(
+    t: NDArray[np.float64], knots: NDArray[np.float64], first: NDArray[np.float64], second: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """From the first at the first of two knots to the second at the other."""
+    share = (t - knots[0]) / (knots[1] - knots[0])
+    return np.asarray((1 - share) * first + share * second)
 
 
 @dataclass(frozen=True)
@@ -108,19 +221,7 @@ class Hand:
 
 
 _OVERSAMPLING = 4  # ink is drawn this much larger and averaged: smooth edges at any pen width
-_STEPS = 12  # straight pieces between two control points
 _FREE_MARGIN = 0.04  # no ink nearer to the edge than this fraction of the side
-
-
-def variant_of(char: str, name: str) -> Variant:
-    """The variant of this name; raises ``UsageError`` where the alphabet has no such character or variant."""
-    if char not in ALPHABET:
-        raise UsageError(f"The stroke alphabet has no character {char!r}. It has {CHARSET}.")
-    for variant in ALPHABET[char]:
-        if variant.name == name:
-            return variant
-    names = ", ".join(repr(variant.name) for variant in ALPHABET[char])
-    raise UsageError(f"The character {char} has no variant {name!r}. It has {names}.")
 
 
 def draw(
@@ -132,46 +233,18 @@ def draw(
 ) -> NDArray[np.uint8]:
     """A handwritten character: uint8 (size_px, size_px), white ink (255) on black (0), soft edges, all ink inside.
 
-    ``variant`` None takes any variant of the character by chance. The same generator state gives the same picture.
-    Raises ``UsageError`` for an unknown character or variant, or a side under 8 px.
+    Neater than ``write``: only the control points move. ``variant`` None takes any variant of the character by
+    chance. The same generator state gives the same picture. Raises ``UsageError`` for an unknown character or
+    variant, or a side under 8 px.
     """
     if size_px < 8:
         raise UsageError(f"A character needs at least 8 px, not size_px={size_px}.")
     hand = hand or Hand()
-    if variant is None and char in ALPHABET:
-        chosen = ALPHABET[char][rng.integers(len(ALPHABET[char]))]
-    else:
-        chosen = variant_of(char, variant or "")
-    strokes = [_curve(stroke, rng, hand.wobble) for stroke in chosen.strokes]
+    plan = _plan(_by_chance(char, rng) if variant is None else variant_of(char, variant))
+    points = plan.points + rng.normal(0, hand.wobble, plan.points.shape)
+    curve = plan.curves[0].reshape(-1, len(points)) @ points
     pen_width = max(0.03, rng.normal(hand.pen_width, hand.pen_width_spread))
-    return _ink(_place(strokes, rng, hand, pen_width), pen_width, size_px)
-
-
-def _curve(stroke: str, rng: np.random.Generator, wobble: float) -> NDArray[np.float64]:
-    """Points (N, 2) along a stroke in the unit box, its control points moved a little."""
-    pieces = [
-        [tuple(float(part) / 100 for part in point.split(",")) for point in piece.split()]
-        for piece in stroke.split("|")
-    ]
-    curves, corner = [], np.empty((0, 2))
-    for piece in pieces:
-        moved = np.array(piece) + rng.normal(0, wobble, (len(piece), 2))
-        points = np.vstack([corner, moved])
-        curves.append(_catmull_rom(points))
-        corner = points[-1:]
-    return np.vstack(curves)
-
-
-def _catmull_rom(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A smooth curve (M, 2) through points (N, 2), N >= 2.
-
-    Source: Catmull and Rom, A class of local interpolating splines, 1974 (uniform form).
-    """
-    ends = [2 * points[0] - points[1]], [2 * points[-1] - points[-2]]
-    p0, p1, p2, p3 = (np.vstack([ends[0], points, ends[1]])[i : len(points) - 1 + i, None] for i in range(4))
-    t = np.linspace(0, 1, _STEPS)[None, :, None]
-    curve = p1 + t / 2 * (p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0)))
-    return np.asarray(curve, float).reshape(-1, 2)
+    return _ink(_place([curve[a:b] for a, b in plan.spans], rng, hand, pen_width), pen_width, size_px)
 
 
 def _place(
@@ -205,58 +278,10 @@ def _ink(strokes: list[NDArray[np.float64]], pen_width: float, size_px: int) -> 
     return np.asarray(cv2.resize(canvas, (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-# The sample pictures
-
-_SAMPLE_VARIANTS = {"1": "upstroke", "4": "open", "7": "crossed", "J": "barred", "Z": "crossed"}
-_INKS_BGR = ((40, 35, 30), (140, 60, 30), (60, 60, 60))  # black, blue, pencil
-_PAPERS_BGR = ((252, 252, 252), (225, 240, 245), (235, 235, 230))
-_ALPHA_CHAR, _DEEP_CHAR = "A", "M"  # one picture with only an alpha channel to see, one with 16 bits
-_JPEG_CHARS = "26BHRW"
-
-
-def write_samples(folder: str | os.PathLike[str], seed: int = 0) -> list[Path]:
-    """Writes a picture of each of the 33 characters and ``labels.csv`` (file,label) to ``folder``; returns the paths.
-
-    The pictures have sides of 28 to 72 px and differ in what a reader must cope with: white on black and dark on
-    light, grey and colour, PNG and JPEG, 16 bits, alpha. The same seed gives the same pixels. Raises ``DataError``
-    where a file cannot be written.
-    """
-    folder, paths = Path(folder), []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for label, char in enumerate(CHARSET):
-            variant = _SAMPLE_VARIANTS.get(char, "")
-            ending = "jpg" if char in _JPEG_CHARS else "png"
-            path = folder / f"{char}{'_' * bool(variant)}{variant}.{ending}"
-            picture = _sample(char, variant, np.random.default_rng([seed, label]), on_paper=label % 2 == 0)
-            path.write_bytes(cv2.imencode(f".{ending}", picture)[1].tobytes())
-            paths.append(path)
-        with open(folder / "labels.csv", "w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(["file", "label"])
-            rows.writerows([path.name, path.name[0]] for path in paths)
-    except OSError as error:
-        raise DataError(f"Cannot write the samples to {folder}: {error}. Choose another folder.") from error
-    return paths
-
-
-def _sample(char: str, variant: str, rng: np.random.Generator, on_paper: bool) -> NDArray[np.unsignedinteger]:
-    """One sample picture as OpenCV writes it: grey, BGR or BGRA; uint8 or uint16."""
-    ink = draw(char, rng, int(rng.integers(28, 73)), variant)
-    if char == _ALPHA_CHAR:
-        return np.dstack([np.full_like(ink, value) for value in _INKS_BGR[1]] + [ink])
-    if char == _DEEP_CHAR:
-        return ink.astype(np.uint16) * 257
-    if not on_paper:
-        return ink
-    pick = rng.integers(3)
-    share = ink[:, :, None] / 255.0
-    coloured = share * _INKS_BGR[pick] + (1 - share) * _PAPERS_BGR[pick] + rng.normal(0, 2, ink.shape)[:, :, None]
-    return np.clip(coloured, 0, 255).astype(np.uint8)
-
-
 def main(args: list[str] | None = None) -> None:
     """The command ``python -m vinscribe.training.pen samples [--folder DIR] [--seed N]``."""
+    from vinscribe.training.samples import write_samples  # it draws with this module
+
     parser = argparse.ArgumentParser(prog="python -m vinscribe.training.pen", description="Draws characters.")
     verbs = parser.add_subparsers(required=True)
     samples = verbs.add_parser("samples", help="write a picture of each character and labels.csv")

@@ -1,0 +1,158 @@
+"""The sample pictures in ``samples/characters``: a cell of every character, as scanners and cameras give them.
+
+    python -m vinscribe.training.pen samples
+
+About half of the cells show the box that the character was written into. Needs only numpy and OpenCV.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vinscribe.charset import CHARSET
+from vinscribe.errors import DataError
+from vinscribe.training.pen import Hand, draw
+
+_VARIANTS = {
+    "0": "slashed",
+    "1": "upstroke",
+    "2": "looped",
+    "4": "open",
+    "5": "one_stroke",
+    "6": "curled",
+    "7": "crossed",
+    "9": "curled",
+    "G": "two",
+    "J": "barred",
+    "Y": "school",
+    "Z": "crossed",
+}
+_KINDS = {
+    "bare": "28FLPTV",  # white on black
+    "paper": "6ABCHNSY",  # dark on paper
+    "frame": "157GMU",  # white on black in a white frame
+    "pale": "4EJZ",  # dark on paper in a box of pale lines
+    "dark": "09RW",  # the same, of dark lines
+    "slivers": "3DKX",  # dark on paper, with what was cut off the lines and the neighbours
+}
+_KIND_OF = {char: kind for kind, chars in _KINDS.items() for char in chars}
+_INKS_BGR = ((40, 35, 30), (140, 60, 30), (60, 60, 60))  # black, blue, pencil
+_PAPERS_BGR = ((252, 252, 252), (225, 240, 245), (235, 235, 230))
+_PALE_BGR = ((225, 195, 190), (190, 190, 230), (190, 190, 190))
+_ALPHA_CHAR, _DEEP_CHAR = "A", "M"  # one picture with only an alpha channel to see, one with 16 bits
+_JPEG_CHARS = "26BHRW"
+_FRAME_PX = 72
+_WRITER = Hand(height=0.75, pen_width=0.065)  # in boxes
+
+
+def write_samples(folder: str | os.PathLike[str], seed: int = 0) -> list[Path]:
+    """Writes a picture of each of the 33 characters and ``labels.csv`` (file,label) to ``folder``; returns the paths.
+
+    The pictures have sides of 28 to 90 px and differ in what a reader must cope with: white on black and dark on
+    light, boxes and parts of them, grey and colour, PNG and JPEG, 16 bits, alpha. The same seed gives the same pixels.
+    Raises ``DataError`` where a file cannot be written.
+    """
+    folder, paths = Path(folder), []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for label, char in enumerate(CHARSET):
+            variant = _VARIANTS.get(char, "")
+            ending = "jpg" if char in _JPEG_CHARS else "png"
+            path = folder / f"{char}{'_' * bool(variant)}{variant}.{ending}"
+            picture = _sample(char, variant, np.random.default_rng([seed, label]))
+            path.write_bytes(cv2.imencode(f".{ending}", picture)[1].tobytes())
+            paths.append(path)
+        with open(folder / "labels.csv", "w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(["file", "label"])
+            rows.writerows([path.name, path.name[0]] for path in paths)
+    except OSError as error:
+        raise DataError(f"Cannot write the samples to {folder}: {error}. Choose another folder.") from error
+    return paths
+
+
+def _sample(char: str, variant: str, rng: np.random.Generator) -> NDArray[np.unsignedinteger]:
+    """One sample picture as OpenCV writes it: grey, BGR or BGRA; uint8 or uint16."""
+    kind = _KIND_OF[char]
+    if kind in ("bare", "paper"):
+        ink = draw(char, rng, int(rng.integers(28, 73)), variant)
+        box = np.zeros_like(ink)
+    else:
+        height, width = (_FRAME_PX, _FRAME_PX) if kind == "frame" else rng.integers((52, 44), (91, 72))
+        ink = _placed(char, variant, rng, int(height), int(width))
+        box = {"frame": _frame, "slivers": _slivers}.get(kind, _box)(ink.shape, rng)
+    if char == _ALPHA_CHAR:
+        return np.dstack([np.full_like(ink, value) for value in _INKS_BGR[1]] + [ink])
+    if kind in ("bare", "frame"):
+        picture = np.maximum(ink, box)
+        return picture.astype(np.uint16) * 257 if char == _DEEP_CHAR else picture
+    pick = int(rng.integers(3))
+    line = np.array(_PALE_BGR[pick] if kind == "pale" else _INKS_BGR[0])
+    coloured = np.full((*ink.shape, 3), _PAPERS_BGR[pick], float)
+    for share, colour in ((box, line), (ink, np.array(_INKS_BGR[pick]))):
+        coloured += share[:, :, None] / 255 * (colour - coloured)
+    coloured += rng.normal(0, 1, ink.shape)[:, :, None]
+    picture = np.clip(coloured, 0, 255).astype(np.uint8)
+    return picture if pick else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def _placed(char: str, variant: str, rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
+    """The ink of a character in a box of this size, uint8 (height, width), off its centre."""
+    side = int(min(height, width * 1.2) * rng.uniform(0.75, 0.95))
+    ink = np.zeros((height, width), np.uint8)
+    top = (height - side) * rng.uniform(0.3, 0.7)
+    left = (width - side) * rng.uniform(0.35, 0.65)
+    move = np.array([[1, 0, left], [0, 1, top]])
+    return np.asarray(cv2.warpAffine(draw(char, rng, side, variant, _WRITER), move, (width, height), dst=ink), np.uint8)
+
+
+def _line(picture: NDArray[np.uint8], start: tuple[float, float], stop: tuple[float, float], width_px: int) -> None:
+    points = np.round(np.array([start, stop]) * 16).astype(np.int32)  # 4 binary digits behind the point
+    cv2.polylines(picture, [points], isClosed=False, color=255, thickness=width_px, lineType=cv2.LINE_AA, shift=4)
+
+
+def _frame(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A border of 2 to 4 px on each side; here and there with a second line, or with a side cut off."""
+    frame = np.full(shape, 255, np.uint8)
+    top, left, bottom, right = rng.integers(2, 5, 4)
+    if rng.random() < 0.25:
+        right = 0
+    frame[top : shape[0] - bottom, left : shape[1] - right] = 0
+    if rng.random() < 0.4:
+        frame[:, left + 2] = 255
+    return frame
+
+
+def _box(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Four lines, a little away from the picture's edge, not quite straight."""
+    height, width = shape
+    box = np.zeros(shape, np.uint8)
+    top, left, bottom, right = rng.uniform(1, 6, 4)
+    corners = [
+        (left, top),
+        (width - 1 - right, top),
+        (width - 1 - right, height - 1 - bottom),
+        (left, height - 1 - bottom),
+    ]
+    corners = [(x + rng.uniform(-0.7, 0.7), y + rng.uniform(-0.7, 0.7)) for x, y in corners]
+    width_px = int(rng.integers(1, 3))
+    for start, stop in zip(corners, corners[1:] + corners[:1], strict=True):
+        _line(box, start, stop, width_px)
+    return box
+
+
+def _slivers(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Pieces of the lines on two sides, and the end of a neighbour's stroke on a third."""
+    height, width = shape
+    parts = np.zeros(shape, np.uint8)
+    _line(parts, (0, height - 1), (width * rng.uniform(0.5, 1), height - 1 - rng.uniform(0, 2)), 2)
+    _line(parts, (0, height * rng.uniform(0, 0.3)), (rng.uniform(0, 1), height), 2)
+    y = height * rng.uniform(0.15, 0.6)
+    _line(parts, (width + 6, y + rng.uniform(-9, 9)), (width - rng.uniform(3, 6), y), 3)
+    return parts
