@@ -13,8 +13,8 @@ from emnist_archive import glyphs
 from torch import nn
 
 from vinscribe import __version__
-from vinscribe.cells import normalise_batch
-from vinscribe.charset import CHARSET, NUM_CLASSES
+from vinscribe.cells import CELL_PX, normalise_batch
+from vinscribe.charset import CHARSET, NUM_CLASSES, NUM_OUTPUTS
 from vinscribe.classifier import Classifier
 from vinscribe.errors import TrainingError
 from vinscribe.training import export
@@ -22,7 +22,7 @@ from vinscribe.training.export import PARITY, check_parity, export_model, with_t
 from vinscribe.training.network import NETWORKS, build_network
 
 ROOT = Path(__file__).resolve().parent.parent
-RECORD = {"network": "a network", "training": {"seed": 3, "view": "vin"}, "data": {"a.gz": "00ff"}}
+RECORD = {"network": "seed", "training": {"seed": 3, "view": "vin"}, "data": {"a.gz": "00ff"}}
 TEMPERATURE = 1.25
 
 
@@ -48,20 +48,21 @@ def random_network(name: str) -> nn.Sequential:
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Sequential, Path]:
     folder = tmp_path_factory.mktemp("models")
     network = random_network(request.param)
-    export_model(network, TEMPERATURE, RECORD, folder)
+    export_model(network, TEMPERATURE, RECORD | {"network": request.param}, folder)
     return network, folder
 
 
 def test_all_three_give_the_same_probabilities(exported: tuple[nn.Sequential, Path]) -> None:
     network, folder = exported
-    cells = normalise_batch(glyphs(CHARSET * 4, seed=2))
+    side = Classifier(folder / "model.onnx").size_px
+    cells = normalise_batch(glyphs(CHARSET * 4, seed=2), side)
     with torch.inference_mode():
         logits = network(torch.from_numpy(cells)[:, None].float() / 255)
         expected = torch.softmax(logits / TEMPERATURE, 1).numpy()
     assert len(set(expected.argmax(1))) >= 3  # not the same answer to everything
     assert expected.max() > 0.5
     for name in ("model.onnx", "model.h5"):
-        assert np.abs(Classifier(folder / name).probs(cells) - expected).max() <= PARITY
+        assert np.abs(Classifier(folder / name).raw(cells) - expected).max() <= PARITY
     assert sorted(path.name for path in folder.iterdir()) == ["model.h5", "model.onnx"]
 
 
@@ -69,12 +70,14 @@ def test_the_metadata_is_complete_and_names_no_path(exported: tuple[nn.Sequentia
     path = exported[1] / "model.onnx"
     metadata = Classifier(path).metadata
     contract = json.loads(metadata.pop("input"))
-    assert contract["shape"] == ["N", 1, 28, 28]
+    side, outputs = {"seed": (28, 33), "vinscribe": (CELL_PX, NUM_OUTPUTS)}[metadata.pop("network")]
+    assert contract["shape"] == ["N", 1, side, side]
     assert contract["name"] == "cells"
+    assert f"[N, {outputs}]" in contract["output"]
+    assert ("no legible character" in contract["output"]) == (outputs == NUM_OUTPUTS)
     assert metadata == {
         "charset": CHARSET,
         "temperature": "1.25",
-        "network": "a network",
         "training": '{"seed": 3, "view": "vin"}',
         "data": '{"a.gz": "00ff"}',
         "vinscribe_version": __version__,
@@ -91,11 +94,11 @@ def test_keras_opens_the_h5_file_by_itself(exported: tuple[nn.Sequential, Path])
         "import os; os.environ['KERAS_BACKEND'] = 'torch'\n"
         "import keras, numpy as np\n"
         f"model = keras.models.load_model({str(exported[1] / 'model.h5')!r}, compile=False)\n"
-        "probs = model.predict(np.zeros((3, 28, 28, 1), 'float32'), verbose=0)\n"
+        "probs = model.predict(np.zeros((3, 40, 40, 1), 'float32'), verbose=0)\n"
         "print(probs.shape, round(float(probs.sum()), 3))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=exported[1])
-    assert done.stdout == f"(3, {NUM_CLASSES}) 3.0\n"
+    assert done.stdout == f"(3, {NUM_OUTPUTS}) 3.0\n"
 
 
 @pytest.mark.parametrize("exported", ["seed"], indirect=True)
@@ -153,8 +156,9 @@ def test_the_released_models() -> None:
     assert onnx_path.is_file(), "model.onnx is missing; python train.py --release makes it"
     assert h5_path.is_file(), "model.h5 is missing; python train.py --release makes it"
     cells = normalise_batch(glyphs(CHARSET * 4, seed=2))
-    probs = Classifier(onnx_path).probs(cells)
-    assert np.abs(Classifier(h5_path).probs(cells) - probs).max() <= PARITY
+    probs = Classifier(onnx_path).raw(cells)
+    assert probs.shape == (len(cells), NUM_OUTPUTS)
+    assert np.abs(Classifier(h5_path).raw(cells) - probs).max() <= PARITY
     assert len(set(probs.argmax(1))) > 20
     assert onnx_path.stat().st_size <= 2_000_000
     assert onnx_path.stat().st_size + h5_path.stat().st_size < 6_000_000

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,21 @@ from vinscribe.charset import CHARSET, NUM_CLASSES, label_of
 from vinscribe.errors import TrainingError, UsageError
 from vinscribe.training import checkpoint
 from vinscribe.training import fit as fit_module
+from vinscribe.training.batches import Data
 from vinscribe.training.dataset import Split
-from vinscribe.training.fit import RECIPES, FitResult, FitSettings, fit, to_inputs, validate
+from vinscribe.training.fit import RECIPES, FitResult, FitSettings, fit, logits_of, to_inputs
+from vinscribe.training.network import input_px
 
 SMALL = FitSettings(epochs=4, samples_per_epoch=96, batch_size=32, threads=1, bfloat16=False)
 PLAIN = replace(RECIPES["seed"], epochs=3, batch_size=33, threads=1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def in_one_process() -> Iterator[None]:
+    """Starting the rendering process takes seconds; one test does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit_module, "WORKERS", 0)
+        yield
 
 
 def drawn(copies: int, seed: int) -> Split:
@@ -31,19 +41,17 @@ def drawn(copies: int, seed: int) -> Split:
     return Split(glyphs(text, seed), labels)
 
 
-@pytest.fixture(scope="module")
-def train() -> Split:
-    return drawn(2, seed=0)
+DATA = Data(drawn(2, seed=0), drawn(1, seed=1))
 
 
 @pytest.fixture(scope="module")
-def validation() -> Split:
-    return drawn(1, seed=1)
+def data() -> Data:
+    return DATA
 
 
 @pytest.fixture(scope="module")
-def unbroken(train: Split, validation: Split, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
-    return fit(SMALL, train, validation, tmp_path_factory.mktemp("run"))
+def unbroken(data: Data, tmp_path_factory: pytest.TempPathFactory) -> FitResult:
+    return fit(SMALL, data, tmp_path_factory.mktemp("run"))
 
 
 def same_weights(one: FitResult, other: FitResult) -> bool:
@@ -63,14 +71,12 @@ def fail_at(step: int, error: BaseException) -> Callable[..., Any]:
     return failing
 
 
-def test_the_same_seed_gives_the_same_weights(
-    unbroken: FitResult, train: Split, validation: Split, tmp_path: Path
-) -> None:
+def test_the_same_seed_gives_the_same_weights(unbroken: FitResult, data: Data, tmp_path: Path) -> None:
     torch.rand(7)  # what happened before does not matter
-    again = fit(SMALL, train, validation, tmp_path / "again")
+    again = fit(SMALL, data, tmp_path / "again")
     assert same_weights(unbroken, again)
     assert unbroken.metrics == again.metrics
-    other = fit(replace(SMALL, seed=1), train, validation, tmp_path / "other")
+    other = fit(replace(SMALL, seed=1), data, tmp_path / "other")
     assert not same_weights(unbroken, other)
 
 
@@ -80,18 +86,25 @@ def test_the_same_seed_gives_the_same_weights(
     ids=["ours", "bfloat16", "seed network"],
 )
 def test_a_run_broken_off_in_an_epoch_ends_like_an_unbroken_one(
-    settings: FitSettings, train: Split, validation: Split, tmp_path: Path
+    settings: FitSettings, data: Data, tmp_path: Path
 ) -> None:
-    whole = fit(settings, train, validation, tmp_path / "whole")
+    whole = fit(settings, data, tmp_path / "whole")
     steps_per_epoch = 3 if settings.augment else 2
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fit_module._Run, "_step", fail_at(2 * steps_per_epoch + 1, KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
-            fit(settings, train, validation, tmp_path / "broken")
+            fit(settings, data, tmp_path / "broken")
     assert len((tmp_path / "broken" / "metrics.jsonl").read_text().splitlines()) == 2
-    resumed = fit(settings, train, validation, tmp_path / "broken")
+    resumed = fit(settings, data, tmp_path / "broken")
     assert same_weights(whole, resumed)
     assert whole.metrics == resumed.metrics
+
+
+def test_a_process_of_its_own_renders_the_same(
+    unbroken: FitResult, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit_module, "WORKERS", 1)
+    assert same_weights(unbroken, fit(SMALL, data, tmp_path))
 
 
 KILLED = """
@@ -109,13 +122,12 @@ def fsync(number):  # the third file is best.pt or the checkpoint of epoch 2, wr
     true_fsync(number)
 
 checkpoint.os.fsync = fsync
-test_fit.fit(test_fit.SMALL, test_fit.drawn(2, seed=0), test_fit.drawn(1, seed=1), Path(sys.argv[1]))
+test_fit.fit_module.WORKERS = 0
+test_fit.fit(test_fit.SMALL, test_fit.DATA, Path(sys.argv[1]))
 """
 
 
-def test_a_run_killed_while_it_saves_ends_like_an_unbroken_one(
-    unbroken: FitResult, train: Split, validation: Split, tmp_path: Path
-) -> None:
+def test_a_run_killed_while_it_saves_ends_like_an_unbroken_one(unbroken: FitResult, data: Data, tmp_path: Path) -> None:
     path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path)], env=os.environ | {"PYTHONPATH": path}, capture_output=True
@@ -123,7 +135,7 @@ def test_a_run_killed_while_it_saves_ends_like_an_unbroken_one(
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
     assert len(list(tmp_path.glob("*.part"))) == 1
-    resumed = fit(SMALL, train, validation, tmp_path)
+    resumed = fit(SMALL, data, tmp_path)
     assert same_weights(unbroken, resumed)
     assert unbroken.metrics == resumed.metrics
 
@@ -141,12 +153,10 @@ def test_half_a_file_never_stands_under_the_final_name(tmp_path: Path, monkeypat
     assert checkpoint.load_state(tmp_path / "a.pt") == {"epoch": 1}
 
 
-def test_a_finished_run_is_not_trained_again(
-    train: Split, validation: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = fit(PLAIN, train, validation, tmp_path)
+def test_a_finished_run_is_not_trained_again(data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = fit(PLAIN, data, tmp_path)
     monkeypatch.setattr(fit_module._Run, "_step", fail_at(0, AssertionError("trained again")))
-    assert same_weights(first, fit(PLAIN, train, validation, tmp_path))
+    assert same_weights(first, fit(PLAIN, data, tmp_path))
 
 
 @pytest.mark.parametrize("network", RECIPES)
@@ -154,50 +164,53 @@ def test_overfits_a_handful_of_cells(network: str, tmp_path: Path) -> None:
     cells = drawn(1, seed=3)
     often = Split(np.tile(cells.images, (10, 1, 1)), np.tile(cells.labels, 10))
     settings = replace(PLAIN, network=network, lr=3e-3, epochs=6, patience=6)
-    result = fit(settings, often, cells, tmp_path)
-    loss, accuracy = validate(result.network, to_inputs(cells.images), cells.labels)
-    assert accuracy == 1
-    assert loss < 0.1
+    result = fit(settings, Data(often, cells), tmp_path)
+    logits = logits_of(result.network, to_inputs(cells.images, input_px(network)))
+    assert (logits.argmax(1).numpy() == cells.labels).all()
+    assert result.metrics[-1]["val_loss"] < 0.1
+    assert result.metrics[-1]["val_emnist"] == 1
 
 
-def test_stops_early_and_keeps_the_best_weights(train: Split, validation: Split, tmp_path: Path) -> None:
+def test_stops_early_and_keeps_the_best_weights(data: Data, tmp_path: Path) -> None:
     # What it learns does not hold for this validation data: the surer it gets, the worse.
-    wrong = Split(validation.images, (validation.labels + 1) % NUM_CLASSES)
-    result = fit(replace(PLAIN, epochs=60, patience=2, lr=3e-4), train, wrong, tmp_path)
+    wrong = Split(data.validation.images, (data.validation.labels + 1) % NUM_CLASSES)
+    settings = replace(PLAIN, epochs=60, patience=2, lr=3e-4)
+    result = fit(settings, Data(data.train, wrong), tmp_path)
     losses = [row["val_loss"] for row in result.metrics]
     best = losses.index(min(losses))
     assert len(losses) == best + 1 + 2 < 60
-    loss, _ = validate(result.network, to_inputs(wrong.images), wrong.labels)
-    assert loss == pytest.approx(losses[best], abs=1e-6)
-    assert loss < losses[-1] - 1e-3
+    measured = fit_module._Validation(settings, Data(data.train, wrong)).measure(result.network)
+    assert measured["val_loss"] == pytest.approx(losses[best], abs=1e-6)
+    assert measured["val_loss"] < losses[-1] - 1e-6
 
 
-def test_other_settings_or_data_in_the_folder_are_refused(train: Split, validation: Split, tmp_path: Path) -> None:
-    fit(replace(PLAIN, epochs=1), train, validation, tmp_path)
-    for settings, data in (
+def test_other_settings_or_data_in_the_folder_are_refused(data: Data, tmp_path: Path) -> None:
+    train, validation = data.train, data.validation
+    fit(replace(PLAIN, epochs=1), data, tmp_path)
+    for settings, changed in (
         (PLAIN, train),
         (replace(PLAIN, epochs=1), Split(train.images, train.labels[::-1].copy())),
         (replace(PLAIN, epochs=1), Split(train.images[::-1].copy(), train.labels)),
     ):
         with pytest.raises(TrainingError, match=r"other settings or data.*--run.*--fresh"):
-            fit(settings, data, validation, tmp_path)
+            fit(settings, Data(changed, validation), tmp_path)
 
 
-def test_a_loss_that_is_no_number_ends_the_run(train: Split, validation: Split, tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_ends_the_run(data: Data, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"epoch 1 ended with train_loss nan.*lower --lr"):
-        fit(replace(PLAIN, lr=1e30), train, validation, tmp_path)
+        fit(replace(PLAIN, lr=1e30), data, tmp_path)
     assert not (tmp_path / "checkpoint.pt").exists()
 
 
 @pytest.mark.parametrize("name", ["checkpoint.pt", "best.pt"])
 @pytest.mark.parametrize("kind", ["cut", "empty", "text"])
-def test_a_damaged_file_is_named(name: str, kind: str, train: Split, validation: Split, tmp_path: Path) -> None:
+def test_a_damaged_file_is_named(name: str, kind: str, data: Data, tmp_path: Path) -> None:
     settings = replace(PLAIN, epochs=1)
-    fit(settings, train, validation, tmp_path)
-    data = (tmp_path / name).read_bytes()
-    (tmp_path / name).write_bytes({"cut": data[: len(data) // 2], "empty": b"", "text": b"hello"}[kind])
+    fit(settings, data, tmp_path)
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "text": b"hello"}[kind])
     with pytest.raises(TrainingError, match=rf"{name}: missing or damaged.*--fresh"):
-        fit(settings, train, validation, tmp_path)
+        fit(settings, data, tmp_path)
 
 
 @pytest.mark.parametrize("given", [{"epochs": 0}, {"batch_size": 0}, {"lr": -0.1}, {"lr": float("nan")}])

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from vinscribe.charset import NUM_CLASSES
+from vinscribe.charset import NUM_CLASSES, NUM_OUTPUTS
 from vinscribe.errors import UsageError
-from vinscribe.training.network import NETWORKS, build_network, seed_network
+from vinscribe.training.network import NETWORKS, build_network, input_px, seed_network, vinscribe_network
 
 
 def weights_of(network: nn.Module) -> int:
@@ -15,9 +15,9 @@ def weights_of(network: nn.Module) -> int:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_row_of_logits_for_each_cell(name: str) -> None:
-    network = build_network(name).eval()
-    logits = network(torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0)))
-    assert logits.shape == (3, NUM_CLASSES)
+    network, side = build_network(name).eval(), input_px(name)
+    logits = network(torch.rand(3, 1, side, side, generator=torch.Generator().manual_seed(0)))
+    assert logits.shape == (3, {"seed": NUM_CLASSES, "vinscribe": NUM_OUTPUTS}[name])
     assert logits.dtype == torch.float32
     assert (logits < 0).any()  # logits, no probabilities
     assert not torch.equal(logits[0], logits[1])
@@ -51,8 +51,11 @@ def test_the_seed_network_is_the_users() -> None:
 
 def test_our_network_fits_into_two_megabytes() -> None:
     assert weights_of(build_network("vinscribe")) <= 500_000
+    assert f"{weights_of(vinscribe_network()):,}" in str(vinscribe_network.__doc__)
 
 
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(UsageError, match=r"--network lenet.*choose one of seed, vinscribe"):
         build_network("lenet")
+    with pytest.raises(UsageError, match=r"--network lenet"):
+        input_px("lenet")

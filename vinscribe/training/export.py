@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from vinscribe import __version__
-from vinscribe.cells import CELL_PX
-from vinscribe.charset import CHARSET
+from vinscribe.charset import CHARSET, NUM_OUTPUTS
 from vinscribe.classifier import Classifier
 from vinscribe.errors import TrainingError
+from vinscribe.training.network import input_px
 
 PARITY = 1e-4
 """Largest difference of a probability between PyTorch, ONNX Runtime and Keras."""
@@ -50,7 +50,7 @@ def export_model(network: nn.Sequential, temperature: float, record: dict[str, A
     """Writes ``model.onnx`` and ``model.h5`` into a folder, both or neither, after checking their parity.
 
     Args:
-        network: trained, giving logits (N, 33).
+        network: trained, giving logits (N, 33) or (N, 34).
         temperature: from ``evaluate.fit_temperature``.
         record: what the model's metadata says of its training; ``network``, ``training`` and ``data`` are asked for.
         folder: where to; existing files of these names are replaced.
@@ -58,12 +58,12 @@ def export_model(network: nn.Sequential, temperature: float, record: dict[str, A
     Raises:
         TrainingError: the written files do not give the same probabilities as the network.
     """
-    calibrated = with_temperature(network, temperature)
+    calibrated, size_px = with_temperature(network, temperature), input_px(record["network"])
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as scratch:
         onnx_path, h5_path = Path(scratch) / "model.onnx", Path(scratch) / "model.h5"
-        _write_onnx(calibrated, _metadata(temperature, record), onnx_path)
-        _write_keras(calibrated, h5_path)
+        _write_onnx(calibrated, size_px, _metadata(calibrated, size_px, temperature, record), onnx_path)
+        _write_keras(calibrated, size_px, h5_path)
         check_parity(calibrated, onnx_path, h5_path)
         onnx_path.replace(folder / "model.onnx")
         h5_path.replace(folder / "model.h5")
@@ -71,35 +71,39 @@ def export_model(network: nn.Sequential, temperature: float, record: dict[str, A
 
 def check_parity(calibrated: nn.Sequential, onnx_path: Path, h5_path: Path, num_images: int = 512) -> float:
     """Largest difference of any probability between the three, on random strokes; ``TrainingError`` above PARITY."""
-    cells = _random_cells(num_images)
+    readers = [Classifier(path) for path in (onnx_path, h5_path)]
+    cells = _random_cells(num_images, readers[0].size_px)
     inputs = torch.from_numpy(cells)[:, None].float() / 255
     with torch.inference_mode():
         expected = calibrated(inputs).numpy()
     worst = 0.0
-    for path in (onnx_path, h5_path):
-        difference = float(np.abs(Classifier(path).probs(cells) - expected).max())
+    for reader in readers:
+        difference = float(np.abs(reader.raw(cells) - expected).max())
         if not difference <= PARITY:
-            raise TrainingError(f"{path.name} differs from the trained network by {difference:.2e} (at most {PARITY})")
+            name = reader.path.name
+            raise TrainingError(f"{name} differs from the trained network by {difference:.2e} (at most {PARITY})")
         worst = max(worst, difference)
     return worst
 
 
-def _random_cells(n: int) -> NDArray[np.uint8]:
-    """(n, 28, 28) uint8: smooth blobs, so that the network's answers vary (plain noise all looks alike to it)."""
+def _random_cells(n: int, size_px: int) -> NDArray[np.uint8]:
+    """(n, size_px, size_px) uint8: smooth blobs, so that the answers vary (all plain noise looks alike)."""
     noise = torch.rand(n, 1, 7, 7, generator=torch.Generator().manual_seed(0))
-    smooth = nn.functional.interpolate(noise, (CELL_PX, CELL_PX), mode="bicubic")
+    smooth = nn.functional.interpolate(noise, (size_px, size_px), mode="bicubic")
     cells: NDArray[np.uint8] = (((smooth - 0.5) * 4).clamp(0, 1) * 255).byte()[:, 0].numpy()
     return cells
 
 
-def _metadata(temperature: float, record: dict[str, Any]) -> dict[str, str]:
+def _metadata(calibrated: nn.Sequential, size_px: int, temperature: float, record: dict[str, Any]) -> dict[str, str]:
+    outputs = calibrated[-2].out_features
+    last = ", then that of no legible character" if outputs == NUM_OUTPUTS else ""
     contract = {
         "name": "cells",
-        "shape": ["N", 1, CELL_PX, CELL_PX],
+        "shape": ["N", 1, size_px, size_px],
         "dtype": "float32",
         "range": [0, 1],
         "ink": "white on black, as vinscribe.cells.normalise gives it, divided by 255",
-        "output": "probs: float32 [N, 33], calibrated probabilities in the order of charset",
+        "output": f"probs: float32 [N, {outputs}], calibrated probabilities in the order of charset{last}",
     }
     return {
         "charset": CHARSET,
@@ -112,8 +116,8 @@ def _metadata(temperature: float, record: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _write_onnx(calibrated: nn.Sequential, metadata: dict[str, str], path: Path) -> None:
-    example = torch.zeros(2, 1, CELL_PX, CELL_PX)
+def _write_onnx(calibrated: nn.Sequential, size_px: int, metadata: dict[str, str], path: Path) -> None:
+    example = torch.zeros(2, 1, size_px, size_px)
     with warnings.catch_warnings(), _quiet("torch.onnx"):  # which misses torchvision, whose layers nobody uses here
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecations
         torch.onnx.export(
@@ -138,12 +142,12 @@ def _write_onnx(calibrated: nn.Sequential, metadata: dict[str, str], path: Path)
     onnx.save(model, path)
 
 
-def _write_keras(calibrated: nn.Sequential, path: Path) -> None:
+def _write_keras(calibrated: nn.Sequential, size_px: int, path: Path) -> None:
     """The same layers in Keras, which holds pictures as (N, height, width, channels)."""
     os.environ.setdefault("KERAS_BACKEND", "torch")
     import keras
 
-    model = keras.Sequential([keras.Input((CELL_PX, CELL_PX, 1), name="cells")])
+    model = keras.Sequential([keras.Input((size_px, size_px, 1), name="cells")])
     flattened: tuple[int, ...] | None = None  # (channels, height, width) that the next dense layer reads
     for layer in calibrated:
         if isinstance(layer, nn.Conv2d):

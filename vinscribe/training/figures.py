@@ -19,15 +19,16 @@ from vinscribe.errors import UsageError
 from vinscribe.training.evaluate import ECE_BINS, expected_calibration_error, wilson_interval
 
 _BLUE, _ORANGE, _GREY, _INK = "#1f6fb4", "#d95f02", "#9aa3ab", "#22303c"
+_PARTS = (_BLUE, "#2a9d62", "#8a4fbf")
 _DPI = 110
 
 
 def plot_learning_curves(metrics: Sequence[Mapping[str, float]], path: str | os.PathLike[str]) -> None:
     """Loss and error rate of training and validation over the epochs, the best validation loss marked.
 
-    Each item has ``epoch``, ``train_loss``, ``train_accuracy``, ``val_loss`` and ``val_accuracy`` (accuracies in
-    [0, 1]). The error rate, 1 - accuracy, has a logarithmic scale: what matters happens near zero. Raises
-    ``UsageError`` for an empty list.
+    Each item has ``epoch``, ``train_loss``, ``train_accuracy``, ``val_loss`` and, for each part of validation,
+    ``val_NAME`` (accuracies in [0, 1]). The error rate, 1 - accuracy, has a logarithmic scale: what matters happens
+    near zero. Raises ``UsageError`` for an empty list.
     """
     if not metrics:
         raise UsageError("There are no epochs to draw: metrics is empty.")
@@ -36,24 +37,30 @@ def plot_learning_curves(metrics: Sequence[Mapping[str, float]], path: str | os.
     best = int(np.nanargmin(column["val_loss"])) if np.isfinite(column["val_loss"]).any() else 0
     figure = _new_figure(11, 4.6, f"Learning curves ({len(metrics)} epochs)")
     loss_axes, error_axes = figure.subplots(1, 2)
-    lines = (("train", "training (augmented)", _GREY), ("val", "validation", _BLUE))
-    for part, name, colour in lines:
-        style = {"color": colour, "label": name, "marker": "o", "markersize": 3.5, "linewidth": 1.8}
-        loss_axes.plot(epochs, column[f"{part}_loss"], **style)
+    style: dict[str, Any] = {"marker": "o", "markersize": 3.5, "linewidth": 1.8}
+    loss_axes.plot(epochs, column["train_loss"], color=_GREY, label="training", **style)
+    loss_axes.plot(epochs, column["val_loss"], color=_BLUE, label="validation", **style)
+    _mark_best(loss_axes, epochs[best], column["val_loss"][best], f"{column['val_loss'][best]:.4f}")
+    parts = [name for name in column if name.startswith("val_") and name != "val_loss"]
+    curves = [("train_accuracy", "training", _GREY)]
+    curves += [(name, f"validation ({name[4:]})", colour) for name, colour in zip(parts, _PARTS, strict=False)]
+    for name, label, colour in curves:
         # A curve that reaches no error at all would fall off a logarithmic scale: it rests on its lower edge.
-        error_axes.plot(epochs, np.maximum(1 - column[f"{part}_accuracy"], 1e-4), **style)
+        error_axes.plot(epochs, np.maximum(1 - column[name], 1e-4), color=colour, label=label, **style)
+    rate = 1 - column[parts[0]][best]
+    _mark_best(error_axes, epochs[best], max(rate, 1e-4), f"{100 * rate:.2f} %")
     _style(loss_axes, "Loss", "epoch", "cross-entropy (nats)")
     _style(error_axes, "Error rate", "epoch", "1 − accuracy (log scale)")
     _log_percent(error_axes, "y")
-    for axes, value, text in (
-        (loss_axes, column["val_loss"][best], f"{column['val_loss'][best]:.4f}"),
-        (error_axes, 1 - column["val_accuracy"][best], f"{100 * (1 - column['val_accuracy'][best]):.2f} %"),
-    ):
-        label = f"best validation loss: epoch {epochs[best]:g}, {text}"
-        axes.plot(epochs[best], max(value, 1e-4), "o", markersize=10, mfc="none", mec=_ORANGE, mew=2, label=label)
+    for axes in (loss_axes, error_axes):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False)
     _save(figure, path)
+
+
+def _mark_best(axes: Axes, epoch: float, value: float, text: str) -> None:
+    label = f"best validation loss: epoch {epoch:g}, {text}"
+    axes.plot(epoch, value, "o", markersize=10, mfc="none", mec=_ORANGE, mew=2, label=label)
 
 
 def plot_confusion(matrix: NDArray[np.integer], path: str | os.PathLike[str]) -> None:

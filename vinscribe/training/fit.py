@@ -1,5 +1,7 @@
 """One training run: cross-entropy, AdamW, early stopping on the validation loss, best weights restored.
 
+A second process makes the batches (see ``batches``) while the first one learns from them.
+
 A run folder holds ``settings.json`` (resolved), ``metrics.jsonl`` (a line per epoch), ``checkpoint.pt`` (to resume) and
 ``best.pt`` (the weights with the lowest validation loss). Every epoch draws its randomness anew from the run's seed
 and the epoch's number, so a run that was killed and resumed from its last whole epoch ends with the same weights as
@@ -11,7 +13,6 @@ stochastic approximation by averaging", 1992 (averaged weights).
 """
 
 import copy
-import hashlib
 import json
 import math
 import os
@@ -20,20 +21,31 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from vinscribe.cells import normalise_batch
 from vinscribe.errors import TrainingError, UsageError
-from vinscribe.training.augment import AugmentSettings, augment
+from vinscribe.training.augment import AugmentSettings
+from vinscribe.training.batches import (
+    Data,
+    EpochSampler,
+    Part,
+    PlainBatches,
+    RenderedBatches,
+    class_shares,
+    make_sources,
+    validation_parts,
+)
 from vinscribe.training.checkpoint import load_state, save_state
-from vinscribe.training.dataset import Split
 from vinscribe.training.evaluate import fit_temperature, negative_log_likelihood
-from vinscribe.training.network import build_network
+from vinscribe.training.network import build_network, input_px
 
 
 @dataclass(frozen=True)
@@ -44,10 +56,12 @@ class FitSettings:
         network: a name of ``network.NETWORKS``.
         seed: of weights, order and augmentation.
         epochs: most epochs; the learning rate falls to zero over them.
-        samples_per_epoch: images drawn per epoch, but at most twice as many as there are; 0 for each image once,
-            whatever ``class_balance`` says.
-        class_balance: 0 draws classes as often as they stand in validation, 1 draws all classes equally often, values
-            between are a compromise: a class is drawn in proportion to its share to the power of 1 - class_balance.
+        samples_per_epoch: characters drawn per epoch, but at most twice as many as EMNIST gives.
+        class_balance: 0 draws EMNIST's classes as often as they stand in validation, 1 draws all classes equally often,
+            values between are a compromise: a class is drawn in proportion to its share to the power of
+            1 - class_balance.
+        unipen: share of recorded pen strokes, where there are any.
+        pen: share of the project's own alphabet.
         batch_size: images per step.
         lr: highest learning rate.
         warmup: share of the steps in which the rate rises to ``lr``; after it, it falls by a half cosine.
@@ -57,23 +71,25 @@ class FitSettings:
         patience: epochs without a better validation loss before the run stops.
         bfloat16: forward pass in bfloat16 where that is safe (much faster on recent CPUs).
         threads: CPU threads, 0 for all cores; the result depends on it in the last bits.
-        augment: how far images are changed, None to leave them alone.
+        augment: how characters are rendered; None to take each EMNIST picture once per epoch, as it is.
     """
 
     network: str = "vinscribe"
     seed: int = 0
-    epochs: int = 12
+    epochs: int = 30
     samples_per_epoch: int = 120_000
     class_balance: float = 0.6
+    unipen: float = 0.22
+    pen: float = 0.22
     batch_size: int = 128
     lr: float = 3e-3
     warmup: float = 0.1
     weight_decay: float = 0.05
-    label_smoothing: float = 0.02
-    ema_decay: float = 0.998
-    patience: int = 5
+    label_smoothing: float = 0.0
+    ema_decay: float = 0.999
+    patience: int = 8
     bfloat16: bool = True
-    threads: int = 0
+    threads: int = 1
     augment: AugmentSettings | None = field(default_factory=AugmentSettings)
 
     def __post_init__(self) -> None:
@@ -84,14 +100,18 @@ class FitSettings:
                 raise UsageError(f"{option} {getattr(self, name)}: must be greater than 0")
 
 
+WORKERS = 1
+"""Processes that render beside the one that learns; 0 to render in its pauses."""
+
 RECIPES = {
     "vinscribe": FitSettings(),
     # The user's: plain Adam (AdamW without decay), each image once per epoch as it is, a constant rate.
     "seed": FitSettings(
         network="seed",
         epochs=20,
-        samples_per_epoch=0,
         class_balance=0.0,
+        unipen=0.0,
+        pen=0.0,
         lr=1e-3,
         warmup=0.0,
         weight_decay=0.0,
@@ -113,18 +133,17 @@ class FitResult:
     metrics: list[dict[str, float]]
 
 
-def to_inputs(images: NDArray[np.uint8]) -> Tensor:
-    """Images (N, H, W) uint8, normalised as in reading -> (N, 1, 28, 28) uint8 tensor."""
-    return torch.from_numpy(normalise_batch(list(images)))[:, None]
+def to_inputs(images: NDArray[np.uint8], size_px: int) -> Tensor:
+    """Images (N, H, W) uint8, normalised as in reading -> (N, 1, size_px, size_px) uint8 tensor."""
+    return torch.from_numpy(normalise_batch(list(images), size_px))[:, None]
 
 
-def fit(settings: FitSettings, train: Split, validation: Split, run_dir: Path) -> FitResult:
+def fit(settings: FitSettings, data: Data, run_dir: Path) -> FitResult:
     """Trains a network, or goes on with the run that is in the folder already.
 
     Args:
         settings: of the run.
-        train: images to learn from.
-        validation: images that decide when to stop and which weights to keep.
+        data: what it learns from, and what decides when to stop and which weights to keep.
         run_dir: the run's folder; made if missing.
 
     Raises:
@@ -132,13 +151,14 @@ def fit(settings: FitSettings, train: Split, validation: Split, run_dir: Path) -
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(settings.threads or os.cpu_count() or 1)
-    run = _Run(settings, train, validation.counts(), run_dir)
+    run = _Run(settings, data, run_dir)
     run.load()
-    inputs = to_inputs(validation.images)
-    while not run.finished:
-        train_metrics = run.train_epoch()
-        val_loss, val_accuracy = validate(run.averaged, inputs, validation.labels, settings.class_balance)
-        run.end_epoch(train_metrics | {"val_loss": val_loss, "val_accuracy": val_accuracy})
+    if not run.finished:
+        validation = _Validation(settings, data)
+        batches = _loader(settings, run.batches, run.sampler)
+        while not run.finished:
+            train_metrics = run.train_epoch(batches)
+            run.end_epoch(train_metrics | validation.measure(run.averaged))
     network = build_network(settings.network)
     network.load_state_dict(load_state(run_dir / "best.pt"))
     return FitResult(network.eval(), run.metrics)
@@ -146,43 +166,77 @@ def fit(settings: FitSettings, train: Split, validation: Split, run_dir: Path) -
 
 @torch.inference_mode()
 def logits_of(network: nn.Module, inputs: Tensor) -> Tensor:
-    """Logits (N, 33) float32 of inputs (N, 1, 28, 28) uint8, in eval mode."""
+    """Logits (N, outputs) float32 of inputs (N, 1, S, S) uint8, in eval mode."""
     network.eval()
     return torch.cat([network(_as_float(batch)) for batch in inputs.split(1000)])
 
 
-def validate(
-    network: nn.Module, inputs: Tensor, labels: NDArray[np.int64], class_balance: float = 0.0
-) -> tuple[float, float]:
-    """Loss and accuracy of a network on inputs (N, 1, 28, 28) uint8 with labels (N,).
+class _Validation:
+    """Loss and accuracies of a network on the validation pictures.
 
-    The loss is the cross-entropy at the best temperature, its classes weighted as training draws them: label smoothing
-    makes a network timid and balancing shifts its priors, and neither may decide which epoch was the best.
+    The loss is the cross-entropy at the best temperature, the mean over the parts, EMNIST's classes weighted as
+    training draws them: label smoothing makes a network timid and balancing shifts its priors, and neither may decide
+    which epoch was the best.
     """
-    logits = logits_of(network, inputs).numpy()
-    weights = class_shares(np.bincount(labels), class_balance)[labels] / np.bincount(labels)[labels]
-    loss = negative_log_likelihood(logits / fit_temperature(logits, labels, weights), labels, weights)
-    return loss, float((logits.argmax(1) == labels).mean())
+
+    def __init__(self, settings: FitSettings, data: Data) -> None:
+        parts = validation_parts(data, settings.augment, input_px(settings.network))
+        self.names = [part.name for part in parts]
+        self.inputs = torch.from_numpy(np.concatenate([part.cells for part in parts]))[:, None]
+        self.labels = np.concatenate([part.labels for part in parts])
+        self.part_of = np.repeat(np.arange(len(parts)), [len(part.labels) for part in parts])
+        self.weights = np.concatenate([_weights(part, settings.class_balance) / len(parts) for part in parts])
+
+    def measure(self, network: nn.Module) -> dict[str, float]:
+        """val_loss, and val_NAME: the accuracy on each part."""
+        logits = logits_of(network, self.inputs).numpy()
+        temperature = fit_temperature(logits, self.labels, self.weights)
+        right = logits.argmax(1) == self.labels
+        return {"val_loss": negative_log_likelihood(logits / temperature, self.labels, self.weights)} | {
+            f"val_{name}": float(right[self.part_of == number].mean()) for number, name in enumerate(self.names)
+        }
 
 
-def class_shares(counts: NDArray[np.int64], class_balance: float) -> NDArray[np.float64]:
-    """How often each class is drawn: counts (33,) to the power of 1 - class_balance, adding up to 1; 0 stays 0."""
-    shares = np.where(counts > 0, np.maximum(counts, 1).astype(np.float64) ** (1 - class_balance), 0)
-    normalised: NDArray[np.float64] = shares / shares.sum()
-    return normalised
+def _weights(part: Part, class_balance: float) -> NDArray[np.float64]:
+    """(N,) adding up to 1."""
+    if part.name != "emnist":
+        return np.full(len(part.labels), 1 / len(part.labels))
+    counts = np.bincount(part.labels)
+    shares: NDArray[np.float64] = class_shares(counts, class_balance)[part.labels] / counts[part.labels]
+    return shares
 
 
 def _as_float(inputs: Tensor) -> Tensor:
     return (inputs.float() / 255).contiguous(memory_format=torch.channels_last)
 
 
+def _loader(
+    settings: FitSettings, batches: Dataset[tuple[Tensor, Tensor]], sampler: EpochSampler
+) -> DataLoader[tuple[Tensor, Tensor]]:
+    """Rendering takes a process of its own; pictures that are taken as they are do not."""
+    if settings.augment is None or not WORKERS:
+        return DataLoader(batches, batch_size=None, sampler=sampler)
+    return DataLoader(
+        batches,
+        batch_size=None,
+        sampler=sampler,
+        num_workers=WORKERS,
+        prefetch_factor=32,
+        persistent_workers=True,
+        multiprocessing_context="spawn",
+        worker_init_fn=_single_thread,
+    )
+
+
+def _single_thread(_worker: int) -> None:
+    cv2.setNumThreads(1)
+
+
 class _Run:
     """The state of a run between epochs."""
 
-    def __init__(self, settings: FitSettings, train: Split, class_counts: NDArray[np.int64], run_dir: Path) -> None:
-        self.settings, self.dir = settings, run_dir
-        self.inputs, self.labels = to_inputs(train.images), torch.from_numpy(train.labels)
-        self.data = hashlib.sha256(train.images.tobytes() + train.labels.tobytes()).hexdigest()
+    def __init__(self, settings: FitSettings, data: Data, run_dir: Path) -> None:
+        self.settings, self.data, self.dir = settings, data, run_dir
         torch.manual_seed(settings.seed)
         # https://docs.pytorch.org/tutorials/intermediate/memory_format_tutorial.html: faster on CPUs as well.
         self.network = build_network(settings.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -191,11 +245,10 @@ class _Run:
             self.network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
         )
         self.metrics: list[dict[str, float]] = []
-        self.images_per_epoch = min(settings.samples_per_epoch, 2 * len(train)) or len(train)
-        self.steps_per_epoch = math.ceil(self.images_per_epoch / settings.batch_size)
-        # A class that validation happens to lack is drawn as if it stood there once.
-        shares = class_shares(class_counts.clip(1), settings.class_balance) / train.counts().clip(1)
-        self.weights = torch.from_numpy(shares)[self.labels]
+        self.batches = _make_batches(settings, data)
+        images = len(data.train) if settings.augment is None else min(settings.samples_per_epoch, 2 * len(data.train))
+        self.steps_per_epoch = math.ceil(images / settings.batch_size)
+        self.sampler = EpochSampler(self.steps_per_epoch)
 
     @property
     def epoch(self) -> int:
@@ -213,7 +266,7 @@ class _Run:
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be resumed."""
-        return {"settings": asdict(self.settings), "train_images": len(self.inputs), "data": self.data}
+        return {"settings": asdict(self.settings), "train_images": len(self.data.train), "data": self.data.sha256()}
 
     def load(self) -> None:
         """Takes up the checkpoint in the folder, if there is one."""
@@ -232,35 +285,26 @@ class _Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.metrics = state["metrics"]
 
-    def train_epoch(self) -> dict[str, float]:
-        """Trains for one epoch; returns its mean loss and accuracy on the augmented images."""
-        generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.epoch)
-        torch.manual_seed(generator.initial_seed() + 1)  # dropout draws from the global generator
+    def train_epoch(self, batches: DataLoader[tuple[Tensor, Tensor]]) -> dict[str, float]:
+        """Trains for one epoch; returns its mean loss and accuracy on the rendered characters."""
+        torch.manual_seed(self.settings.seed * 1_000_003 + self.epoch)  # for dropout
+        self.sampler.epoch = self.epoch
         self.network.train()
         loss_sum = correct = seen = 0.0
         with _progress(self.steps_per_epoch, f"epoch {self.epoch + 1}/{self.settings.epochs}") as bar:
-            for step, rows in enumerate(self._draw(generator).split(self.settings.batch_size)):
-                loss, hits = self._step(rows, self.epoch * self.steps_per_epoch + step, generator)
-                loss_sum, correct, seen = loss_sum + loss * len(rows), correct + hits, seen + len(rows)
+            for step, (cells, labels) in enumerate(batches):
+                loss, hits = self._step(cells, labels, self.epoch * self.steps_per_epoch + step)
+                loss_sum, correct, seen = loss_sum + loss * len(cells), correct + hits, seen + len(cells)
                 bar.set_postfix(loss=f"{loss_sum / seen:.4f}", accuracy=f"{correct / seen:.4f}", refresh=False)
                 bar.update()
         return {"train_loss": loss_sum / seen, "train_accuracy": correct / seen}
 
-    def _draw(self, generator: torch.Generator) -> Tensor:
-        """Rows of this epoch, in random order."""
-        if not self.settings.samples_per_epoch:
-            return torch.randperm(len(self.inputs), generator=generator)
-        return torch.multinomial(self.weights, self.images_per_epoch, replacement=True, generator=generator)
-
-    def _step(self, rows: Tensor, step: int, generator: torch.Generator) -> tuple[float, float]:
+    def _step(self, cells: Tensor, labels: Tensor, step: int) -> tuple[float, float]:
         settings = self.settings
-        images, labels = self.inputs[rows].float() / 255, self.labels[rows]
-        if settings.augment:
-            images = augment(images, settings.augment, generator)
         for group in self.optimizer.param_groups:
             group["lr"] = settings.lr * self._rate(step / (settings.epochs * self.steps_per_epoch))
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
-            logits = self.network(images.contiguous(memory_format=torch.channels_last)).float()
+            logits = self.network(_as_float(cells)).float()
         loss = functional.cross_entropy(logits, labels, label_smoothing=settings.label_smoothing)
         self.optimizer.zero_grad()
         loss.backward()
@@ -306,6 +350,15 @@ class _Run:
         (self.dir / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in self.metrics))
         line = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         print(f"epoch {self.epoch}/{self.settings.epochs}  {line}", file=sys.stderr, flush=True)
+
+
+def _make_batches(settings: FitSettings, data: Data) -> Dataset[tuple[Tensor, Tensor]]:
+    size_px = input_px(settings.network)
+    if settings.augment is None:
+        cells = normalise_batch(list(data.train.images), size_px)
+        return PlainBatches(cells, data.train.labels, settings.batch_size, settings.seed)
+    sources = make_sources(data, settings.class_balance, settings.unipen, settings.pen)
+    return RenderedBatches(sources, settings.augment, settings.batch_size, size_px, settings.seed)
 
 
 def _progress(total: int, title: str) -> Any:

@@ -1,6 +1,7 @@
 """Whole training runs: fit, calibrate, measure, draw the figures, and keep all of it in the run's folder."""
 
 import argparse
+import hashlib
 import json
 import shutil
 import sys
@@ -12,15 +13,29 @@ from typing import Any
 import numpy as np
 import torch
 
+from vinscribe.charset import ILLEGIBLE
+from vinscribe.classifier import given_legible
+from vinscribe.training.augment import AugmentSettings
+from vinscribe.training.batches import Data, Part, validation_parts
 from vinscribe.training.dataset import View, make_view
 from vinscribe.training.emnist import Archive, read_pool
 from vinscribe.training.evaluate import Report, fit_temperature, measure
 from vinscribe.training.export import export_model
 from vinscribe.training.figures import plot_confusion, plot_learning_curves, plot_reliability
 from vinscribe.training.fit import RECIPES, FitResult, FitSettings, fit, logits_of, to_inputs
+from vinscribe.training.network import input_px
+from vinscribe.training.unipen import read_strokes, split_writers
 
-QUICK: dict[str, Any] = {"epochs": 3, "samples_per_epoch": 60_000}
+QUICK: dict[str, Any] = {"epochs": 3, "samples_per_epoch": 40_000}
 """What ``--quick`` changes in a recipe."""
+
+BALANCED: dict[str, Any] = {
+    "epochs": 16,
+    "unipen": 0.0,
+    "pen": 0.0,
+    "augment": AugmentSettings(bare=1.0, illegible=0.0),
+}
+"""What the view ``balanced`` changes in our network's recipe: nothing but EMNIST's pictures, as the user had it."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +46,10 @@ class RunResult:
         settings: of the run.
         view: name of the view of EMNIST.
         note: how the view was made.
-        num_train, num_validation: images.
-        temperature: fitted on validation.
-        validation, test: measures with that temperature.
+        num_train, num_validation: images of EMNIST.
+        temperature: fitted on all parts of validation.
+        validation, test: measures on EMNIST's pictures with that temperature.
+        parts: measures on the legible characters of each part of validation.
     """
 
     settings: FitSettings
@@ -44,11 +60,27 @@ class RunResult:
     temperature: float
     validation: Report
     test: Report
+    parts: dict[str, Report]
+
+
+def recipe(network: str, view: str) -> FitSettings:
+    """The settings of a network on a view."""
+    settings = RECIPES[network]
+    return replace(settings, **BALANCED) if view == "balanced" and settings.augment else settings
+
+
+def load_data(archive: Archive, view_name: str, unipen: Path | None) -> tuple[View, Data]:
+    """A view of EMNIST, and beside the view ``vin`` the pen strokes in a folder, if one is given."""
+    view = make_view(read_pool(archive), view_name)
+    if unipen is None or view_name != "vin":
+        return view, Data(view.train, view.validation)
+    strokes = split_writers(read_strokes(unipen))
+    return view, Data(view.train, view.validation, strokes["train"], strokes["validation"])
 
 
 def settings_from(args: argparse.Namespace) -> FitSettings:
     """The network's recipe with the options of the command line put in."""
-    settings = RECIPES[args.network]
+    settings = recipe(args.network, args.view)
     if args.quick:
         settings = replace(settings, **QUICK)
     names = ("seed", "epochs", "batch_size", "lr", "weight_decay", "label_smoothing", "patience", "threads")
@@ -68,27 +100,31 @@ def train_and_export(archive: Archive, args: argparse.Namespace) -> None:
     if args.fresh and run_dir.exists():
         shutil.rmtree(run_dir)
     started = time.monotonic()
-    view = make_view(read_pool(archive), args.view)
+    view, data = load_data(archive, args.view, args.unipen)
     print(view.text(), file=sys.stderr)
+    if settings.augment and settings.unipen and not data.train_strokes:
+        print("no pen strokes (--unipen FOLDER): EMNIST and the project's own alphabet alone", file=sys.stderr)
     try:
-        fitted = fit(settings, view.train, view.validation, run_dir)
+        fitted = fit(settings, data, run_dir)
     except KeyboardInterrupt:
         print(f"\ninterrupted; the same command goes on from the last whole epoch in {run_dir}", file=sys.stderr)
         raise
-    result = finish_run(fitted, settings, view, run_dir)
-    export_model(fitted.network, result.temperature, training_record(result, archive), args.out)
-    print(f"validation: {result.validation.micro:.2%}  class mean {result.validation.macro:.2%}")
+    result = finish_run(fitted, settings, view, data, run_dir)
+    export_model(fitted.network, result.temperature, training_record(result, archive, args.unipen), args.out)
+    for name, report in result.parts.items():
+        print(f"validation ({name}): {report.micro:.2%}  class mean {report.macro:.2%}")
     print(f"\ntest ({args.view}, {settings.network}, seed {settings.seed})\n{result.test.text()}")
     minutes = (time.monotonic() - started) / 60
     print(f"\nrun folder {run_dir}; wrote {args.out / 'model.h5'} and {args.out / 'model.onnx'}; {minutes:.1f} minutes")
 
 
-def finish_run(fitted: FitResult, settings: FitSettings, view: View, run_dir: Path) -> RunResult:
+def finish_run(fitted: FitResult, settings: FitSettings, view: View, data: Data, run_dir: Path) -> RunResult:
     """Calibrates on validation, measures on test; writes ``result.json``, ``report.txt`` and the figures."""
-    validation_logits = logits_of(fitted.network, to_inputs(view.validation.images)).numpy()
-    temperature = fit_temperature(validation_logits, view.validation.labels)
-    validation_probs = _softmax(validation_logits, temperature)
-    test_probs = _softmax(logits_of(fitted.network, to_inputs(view.test.images)).numpy(), temperature)
+    size_px = input_px(settings.network)
+    parts = validation_parts(data, settings.augment, size_px)
+    temperature, reports = _calibrate(fitted, parts)
+    test_logits = logits_of(fitted.network, to_inputs(view.test.images, size_px)).numpy()
+    test_probs = given_legible(_softmax(test_logits, temperature))
     result = RunResult(
         settings=settings,
         view=view.name,
@@ -96,8 +132,9 @@ def finish_run(fitted: FitResult, settings: FitSettings, view: View, run_dir: Pa
         num_train=len(view.train),
         num_validation=len(view.validation),
         temperature=temperature,
-        validation=measure(validation_probs, view.validation.labels),
+        validation=reports["emnist"],
         test=measure(test_probs, view.test.labels),
+        parts=reports,
     )
     (run_dir / "result.json").write_text(json.dumps(asdict(result), default=_plain, indent=1) + "\n")
     (run_dir / "report.txt").write_text(result.test.text() + "\n")
@@ -109,12 +146,30 @@ def finish_run(fitted: FitResult, settings: FitSettings, view: View, run_dir: Pa
     return result
 
 
-def training_record(result: RunResult, archive: Archive) -> dict[str, Any]:
+def _calibrate(fitted: FitResult, parts: list[Part]) -> tuple[float, dict[str, Report]]:
+    """The temperature that suits all parts, each weighing as much as any other; and the measures of each part."""
+    logits = [logits_of(fitted.network, torch.from_numpy(part.cells)[:, None]).numpy() for part in parts]
+    labels = np.concatenate([part.labels for part in parts])
+    weights = np.concatenate([np.full(len(part.labels), 1 / len(part.labels)) for part in parts])
+    temperature = fit_temperature(np.concatenate(logits), labels, weights)
+    reports = {}
+    for part, part_logits in zip(parts, logits, strict=True):
+        legible = part.labels != ILLEGIBLE
+        probs = given_legible(_softmax(part_logits, temperature))
+        reports[part.name] = measure(probs[legible], part.labels[legible])
+    return temperature, reports
+
+
+def training_record(result: RunResult, archive: Archive, unipen: Path | None = None) -> dict[str, Any]:
     """What a model's metadata says of its training: settings, measures, and the sha256 of every data file."""
     summary = {
         split: {"images": report.num_images, "micro": report.micro, "macro": report.macro, "ece": report.ece}
-        for split, report in (("validation", result.validation), ("test", result.test))
+        for split, report in (*result.parts.items(), ("test", result.test))
     }
+    data = archive.member_hashes()
+    if unipen and result.settings.unipen:
+        for name in ("strokes.jsonl.gz", "labels.csv"):
+            data[f"unipen/{name}"] = hashlib.sha256((unipen / name).read_bytes()).hexdigest()
     training = {
         "settings": asdict(result.settings),
         "view": result.view,
@@ -123,7 +178,7 @@ def training_record(result: RunResult, archive: Archive) -> dict[str, Any]:
         "torch": torch.__version__,
         **summary,
     }
-    return {"network": result.settings.network, "training": training, "data": archive.member_hashes()}
+    return {"network": result.settings.network, "training": training, "data": data}
 
 
 def _softmax(logits: np.ndarray, temperature: float) -> np.ndarray:

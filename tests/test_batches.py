@@ -1,0 +1,138 @@
+"""batches.py: what is drawn how often, and that a batch depends on its number and the seed alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from emnist_archive import glyphs
+
+from vinscribe.cells import normalise_batch
+from vinscribe.charset import CHARSET, ILLEGIBLE, label_of
+from vinscribe.training.augment import AugmentSettings
+from vinscribe.training.batches import (
+    Data,
+    EpochSampler,
+    PlainBatches,
+    RenderedBatches,
+    class_shares,
+    make_sources,
+    stroke_weights,
+    validation_parts,
+)
+from vinscribe.training.dataset import Split
+from vinscribe.training.glyphs import ImageGlyphs, PenGlyphs, StrokeGlyphs
+from vinscribe.training.unipen import StrokeSet
+
+
+def split(text: str, seed: int = 0) -> Split:
+    return Split(glyphs(text, seed), np.array([label_of(char) for char in text]))
+
+
+def strokes(text: str, writers: list[str]) -> StrokeSet:
+    line = [np.array([[0, 0], [0.2, 1]], np.float32)]
+    return StrokeSet([line] * len(text), np.array([label_of(char) for char in text]), np.array(writers))
+
+
+DATA = Data(split(CHARSET + "111"), split(CHARSET, 1), strokes("AAB", ["x", "x", "y"]), strokes("AB", ["z", "z"]))
+
+
+def test_shares_of_the_sources() -> None:
+    sources = make_sources(DATA, 0.6, 0.3, 0.1)
+    assert [type(source.glyphs) for source in sources] == [ImageGlyphs, StrokeGlyphs, PenGlyphs]
+    assert [source.share for source in sources] == pytest.approx([0.6, 0.3, 0.1])
+    without = make_sources(replace(DATA, train_strokes=None), 0.6, 0.3, 0.1)
+    assert [source.share for source in without] == pytest.approx([0.9, 0.1])
+    assert [type(source.glyphs) for source in make_sources(DATA, 0.6, 0.0, 0.0)] == [ImageGlyphs]
+
+
+@pytest.mark.parametrize(("class_balance", "ones"), [(0.0, 1 / 33), (1.0, 1 / 33)])
+def test_classes_are_drawn_as_validation_has_them(class_balance: float, ones: float) -> None:
+    source = make_sources(DATA, class_balance, 0.0, 0.0)[0]
+    generator = np.random.default_rng(0)
+    drawn = [source.glyphs.labels[source.draw(generator)] for _ in range(6000)]
+    assert np.mean(np.array(drawn) == label_of("1")) == pytest.approx(ones, abs=0.01)  # four of 36 pictures
+
+
+def test_class_shares_between_natural_and_even() -> None:
+    counts = np.array([100, 1, 0])
+    np.testing.assert_allclose(class_shares(counts, 0.0), [100 / 101, 1 / 101, 0])
+    np.testing.assert_allclose(class_shares(counts, 1.0), [0.5, 0.5, 0])
+    np.testing.assert_allclose(class_shares(counts, 0.5), [10 / 11, 1 / 11, 0])
+
+
+def test_every_class_of_strokes_is_drawn_equally_often_and_no_writer_drowns_the_others() -> None:
+    many = strokes("A" * 101 + "B", ["busy"] * 100 + ["rare", "rare"])
+    weights = stroke_weights(many)
+    assert weights[:101].sum() == pytest.approx(weights[101])
+    assert weights[100] > 5 * weights[0]
+
+
+def test_a_batch_depends_on_seed_and_number_alone() -> None:
+    sources = make_sources(DATA, 0.6, 0.3, 0.3)
+    batches = RenderedBatches(sources, AugmentSettings(), 16, 40, seed=5)
+    cells, labels = batches[7]
+    batches[3]
+    again, same = RenderedBatches(sources, AugmentSettings(), 16, 40, seed=5)[7]
+    assert cells.shape == (16, 1, 40, 40)
+    assert cells.dtype == torch.uint8
+    assert labels.dtype == torch.int64
+    assert torch.equal(cells, again)
+    assert torch.equal(labels, same)
+    for other in (batches[8], RenderedBatches(sources, AugmentSettings(), 16, 40, seed=6)[7]):
+        assert not torch.equal(cells, other[0])
+
+
+def test_labels_fit_their_pictures() -> None:
+    """A 1 has ink in its middle, a 0 has little."""
+    sources = make_sources(Data(split("1" * 20 + "0" * 20), split("10", 1)), 0.0, 0.0, 0.0)
+    cells, labels = RenderedBatches(sources, AugmentSettings(bare=1.0, illegible=0.0), 60, 40, seed=0)[0]
+    middle = cells[:, 0, 16:24, 17:23].float().mean((1, 2))
+    assert middle[labels == 1].mean() > 1.5 * middle[labels == 0].mean()
+    assert 15 < int(labels.sum()) < 45
+
+
+def test_plain_batches_take_each_picture_once_per_epoch() -> None:
+    cells = normalise_batch(list(DATA.train.images), 28)
+    batches = PlainBatches(cells, np.arange(len(cells)), 10, seed=3)
+    assert batches.steps == 4
+    first, second = ([batches[epoch * 4 + step] for step in range(4)] for epoch in range(2))
+    for epoch in (first, second):
+        assert torch.cat([labels for _, labels in epoch]).sort()[0].tolist() == list(range(36))
+    assert first[0][1].tolist() != second[0][1].tolist()
+    assert torch.equal(batches[0][1], first[0][1])  # in any order
+    picture, row = first[2][0][4], int(first[2][1][4])
+    np.testing.assert_array_equal(picture[0].numpy(), cells[row])
+
+
+def test_the_sampler_counts_on_over_the_epochs() -> None:
+    sampler = EpochSampler(3)
+    assert list(sampler) == [0, 1, 2]
+    sampler.epoch = 4
+    assert list(sampler) == [12, 13, 14]
+    assert len(sampler) == 3
+
+
+def test_validation_parts() -> None:
+    parts = {part.name: part for part in validation_parts(DATA, AugmentSettings(), 40)}
+    assert list(parts) == ["emnist", "cells", "unipen"]
+    np.testing.assert_array_equal(parts["emnist"].cells, normalise_batch(list(DATA.validation.images)))
+    np.testing.assert_array_equal(parts["emnist"].labels, DATA.validation.labels)
+    assert len(parts["cells"].cells) == 11  # every third
+    assert parts["unipen"].cells.shape == (2, 40, 40)
+    again = {part.name: part for part in validation_parts(DATA, AugmentSettings(), 40)}
+    np.testing.assert_array_equal(parts["cells"].cells, again["cells"].cells)
+    assert set(parts["unipen"].labels) <= {10, 11, ILLEGIBLE}
+    for settings in (None, AugmentSettings(bare=1.0)):
+        assert [part.name for part in validation_parts(DATA, settings, 28)] == ["emnist"]
+
+
+def test_the_hash_covers_all_that_is_trained_on() -> None:
+    hashes = {
+        DATA.sha256(),
+        replace(DATA, train=split(CHARSET + "112")).sha256(),
+        replace(DATA, train_strokes=None).sha256(),
+        replace(DATA, train_strokes=strokes("AAC", ["x", "x", "y"])).sha256(),
+    }
+    assert len(hashes) == 4
+    assert replace(DATA, validation=split("1")).sha256() == DATA.sha256()

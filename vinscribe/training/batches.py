@@ -1,0 +1,219 @@
+"""Batches for training: characters drawn from their sources, rendered, normalised.
+
+Each batch depends on the run's seed and the batch's number alone, whoever makes it and whenever.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from vinscribe.cells import normalise
+from vinscribe.charset import NUM_CLASSES
+from vinscribe.training.augment import AugmentSettings, render
+from vinscribe.training.dataset import Split
+from vinscribe.training.glyphs import Glyphs, ImageGlyphs, PenGlyphs, StrokeGlyphs
+from vinscribe.training.unipen import StrokeSet
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run learns from and is validated on.
+
+    Attributes:
+        train, validation: EMNIST.
+        train_strokes, validation_strokes: recorded pen strokes of different writers; None to do without.
+    """
+
+    train: Split
+    validation: Split
+    train_strokes: StrokeSet | None = None
+    validation_strokes: StrokeSet | None = None
+
+    def sha256(self) -> str:
+        """Of all that is trained on."""
+        digest = hashlib.sha256(self.train.images.tobytes() + self.train.labels.tobytes())
+        if self.train_strokes:
+            digest.update(self.train_strokes.labels.tobytes())
+            for character in self.train_strokes.strokes:
+                digest.update(b"".join(stroke.tobytes() for stroke in character))
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source of characters, its share of what is drawn, and how often each of its characters is taken."""
+
+    glyphs: Glyphs
+    share: float
+    cumulative: NDArray[np.float64]
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """The index of a character."""
+        return int(np.searchsorted(self.cumulative, rng.random() * self.cumulative[-1], side="right"))
+
+
+def class_shares(counts: NDArray[np.int64], class_balance: float) -> NDArray[np.float64]:
+    """How often each class is drawn: counts (33,) to the power of 1 - class_balance, adding up to 1; 0 stays 0."""
+    shares = np.where(counts > 0, np.maximum(counts, 1).astype(np.float64) ** (1 - class_balance), 0)
+    normalised: NDArray[np.float64] = shares / shares.sum()
+    return normalised
+
+
+def make_sources(data: Data, class_balance: float, unipen: float, pen: float) -> list[Source]:
+    """EMNIST, the recorded strokes if there are any, and the project's alphabet.
+
+    Args:
+        data: of the run.
+        class_balance: how far EMNIST's classes are evened out, see ``fit.FitSettings``.
+        unipen: share of the recorded strokes; EMNIST's where there are none.
+        pen: share of the alphabet.
+    """
+    # A class that validation happens to lack is drawn as if it stood there once.
+    by_class = class_shares(data.validation.counts().clip(1), class_balance) / data.train.counts().clip(1)
+    sources = [_source(ImageGlyphs(data.train.images, data.train.labels), 1, by_class[data.train.labels])]
+    if data.train_strokes and unipen:
+        sources.append(_source(_strokes(data.train_strokes), unipen, stroke_weights(data.train_strokes)))
+    if pen:
+        sources.append(_source(PenGlyphs(), pen, np.ones(NUM_CLASSES)))
+    rest = 1 - sum(source.share for source in sources[1:])
+    return [Source(sources[0].glyphs, rest, sources[0].cumulative), *sources[1:]]
+
+
+def _strokes(strokes: StrokeSet) -> StrokeGlyphs:
+    return StrokeGlyphs(strokes.strokes, strokes.labels)
+
+
+def _source(glyphs: Glyphs, share: float, weights: NDArray[np.float64]) -> Source:
+    return Source(glyphs, share, weights.cumsum())
+
+
+def stroke_weights(strokes: StrokeSet) -> NDArray[np.float64]:
+    """(N,): every class equally often, a writer with the square root of what they wrote."""
+    _, writers, counts = np.unique(strokes.writers, return_inverse=True, return_counts=True)
+    weights = counts[writers] ** -0.5
+    totals = np.bincount(strokes.labels, weights, NUM_CLASSES)
+    shares: NDArray[np.float64] = weights / totals[strokes.labels]
+    return shares
+
+
+class RenderedBatches(Dataset[tuple[Tensor, Tensor]]):
+    """Item ``i``: cells (batch_size, 1, size_px, size_px) uint8 and labels (batch_size,) int64.
+
+    Args:
+        sources: where characters come from.
+        settings: how they are rendered.
+        batch_size: characters per batch.
+        size_px: the network's input side.
+        seed: of the run.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], settings: AugmentSettings, batch_size: int, size_px: int, seed: int
+    ) -> None:
+        self.sources, self.settings = sources, settings
+        self.batch_size, self.size_px, self.seed = batch_size, size_px, seed
+        self._shares = np.cumsum([source.share for source in sources])
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        """Renders the batch of this number."""
+        rng = np.random.default_rng([self.seed, number])
+        cells = np.empty((self.batch_size, 1, self.size_px, self.size_px), np.uint8)
+        labels = np.empty(self.batch_size, np.int64)
+        for row in range(self.batch_size):
+            source = self.sources[int(np.searchsorted(self._shares[:-1], rng.random(), side="right"))]
+            picture, labels[row] = render(source.glyphs, source.draw(rng), self.settings, rng)
+            cells[row, 0] = _moved(normalise(picture, self.size_px), rng)
+        return torch.from_numpy(cells), torch.from_numpy(labels)
+
+
+def _moved(cell: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Half of the cells, a little shifted and scaled: no field finder cuts as exactly as the normaliser places."""
+    if rng.random() < 0.5:
+        return cell
+    side = len(cell)
+    scale = np.exp(rng.uniform(-0.08, 0.05, 2))
+    shift = (1 - scale) * (side - 1) / 2 + rng.normal(0, 0.025, 2) * side
+    matrix = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]])
+    return cv2.warpAffine(cell, matrix, (side, side), flags=cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+
+class PlainBatches(Dataset[tuple[Tensor, Tensor]]):
+    """EMNIST's pictures as they are, each once per epoch, in an order of the epoch's own.
+
+    Args:
+        cells: uint8 (N, size_px, size_px), normalised.
+        labels: int64 (N,).
+        batch_size: pictures per batch; an epoch's last batch may be smaller.
+        seed: of the run.
+    """
+
+    def __init__(self, cells: NDArray[np.uint8], labels: NDArray[np.int64], batch_size: int, seed: int) -> None:
+        self.cells, self.labels = torch.from_numpy(cells)[:, None], torch.from_numpy(labels)
+        self.batch_size, self.seed = batch_size, seed
+        self.steps = -(-len(cells) // batch_size)
+        self._order = (-1, torch.empty(0, dtype=torch.int64))
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        """The batch of this number, counted over all epochs."""
+        epoch, step = divmod(number, self.steps)
+        if self._order[0] != epoch:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+            self._order = (epoch, torch.randperm(len(self.cells), generator=generator))
+        rows = self._order[1][step * self.batch_size : (step + 1) * self.batch_size]
+        return self.cells[rows], self.labels[rows]
+
+
+class EpochSampler(Sampler[int]):
+    """The numbers of one epoch's batches; ``epoch`` says which."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps, self.epoch = steps, 0
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.epoch * self.steps, (self.epoch + 1) * self.steps))
+
+    def __len__(self) -> int:
+        return self.steps
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of validation: cells (N, size_px, size_px) uint8, labels (N,) int64, 33 where nothing is legible."""
+
+    name: str
+    cells: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+def validation_parts(data: Data, settings: AugmentSettings | None, size_px: int, seed: int = 0) -> list[Part]:
+    """EMNIST as it is; and where training renders, EMNIST and the recorded strokes in rendered cells.
+
+    The cells are the same in every epoch and every run.
+    """
+    bare = [normalise(image, size_px) for image in data.validation.images]
+    parts = [Part("emnist", np.stack(bare), data.validation.labels)]
+    if settings is None or settings.bare == 1:
+        return parts
+    images = ImageGlyphs(data.validation.images, data.validation.labels)
+    parts.append(_rendered_part("cells", images, np.arange(len(bare))[::3], settings, size_px, seed))
+    if data.validation_strokes:
+        strokes = data.validation_strokes
+        parts.append(_rendered_part("unipen", _strokes(strokes), np.arange(len(strokes)), settings, size_px, seed))
+    return parts
+
+
+def _rendered_part(
+    name: str, glyphs: Glyphs, indices: NDArray[np.int64], settings: AugmentSettings, size_px: int, seed: int
+) -> Part:
+    rng = np.random.default_rng([seed, len(name)])
+    in_cells = AugmentSettings(**{**vars(settings), "bare": 0.0})
+    rendered = [render(glyphs, int(index), in_cells, rng) for index in indices]
+    cells = np.stack([normalise(picture, size_px) for picture, _ in rendered])
+    return Part(name, cells, np.array([label for _, label in rendered]))

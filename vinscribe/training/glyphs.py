@@ -1,0 +1,158 @@
+"""Where characters come from: EMNIST's pictures, recorded pen strokes, the project's own alphabet.
+
+Each source draws the ink of one of its characters into a cell of any size, at any place, slant and pen width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vinscribe.charset import CHARSET, NUM_CLASSES
+from vinscribe.training.pen import write
+
+Ink = NDArray[np.uint8]
+"""uint8 (height, width): how much ink there is, 0 to 255."""
+Strokes = Sequence[NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where and how a character is written into a cell.
+
+    Attributes:
+        matrix: float64 (2, 3), from the character (centre of its box at the origin, longer side 1) to pixels.
+        longer_px: longer side of the character in pixels.
+        pen_px: width of the pen.
+    """
+
+    matrix: NDArray[np.float64]
+    longer_px: float
+    pen_px: float
+
+
+class Glyphs(Protocol):
+    """A source of characters."""
+
+    labels: NDArray[np.int64]
+    """(N,) of CHARSET."""
+
+    def extent(self, index: int, rng: np.random.Generator) -> tuple[object, float, float]:
+        """A character to draw, its width and its height; the longer of both is 1."""
+
+    def draw(self, character: object, shape: tuple[int, int], placement: Placement, rng: np.random.Generator) -> Ink:
+        """The ink of a character that ``extent`` returned, in a cell of (height, width)."""
+
+
+class ImageGlyphs:
+    """Characters from pictures, as EMNIST has them.
+
+    Args:
+        images: uint8 (N, 28, 28), white ink on black.
+        labels: int64 (N,).
+    """
+
+    def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
+        self.images, self.labels = images, labels
+
+    def extent(self, index: int, rng: np.random.Generator) -> tuple[object, float, float]:
+        """See ``Glyphs``."""
+        x, y, width, height = cv2.boundingRect(cv2.threshold(self.images[index], 64, 255, cv2.THRESH_BINARY)[1])
+        longer = max(width, height, 1)
+        return (index, x + width / 2, y + height / 2, longer), width / longer, height / longer
+
+    def draw(self, character: object, shape: tuple[int, int], placement: Placement, rng: np.random.Generator) -> Ink:
+        """See ``Glyphs``; the stroke is made thinner or thicker by at most about half of what it was."""
+        index, centre_x, centre_y, longer = cast(tuple[int, float, float, float], character)
+        to_unit = np.array([[1, 0, 0.5 - centre_x], [0, 1, 0.5 - centre_y], [0, 0, longer]]) / longer
+        matrix = placement.matrix @ to_unit
+        matrix[:, 2] -= 0.5
+        ink = cv2.warpAffine(self.images[index], matrix, shape[::-1], flags=cv2.INTER_CUBIC)
+        # EMNIST's stroke, about an eighth of the longer side, is all that there is to start from.
+        natural_px = 0.12 * placement.longer_px
+        change = float(np.clip(placement.pen_px / natural_px, 0.5, 2.5)) - 1
+        level = float(np.clip(110 - 90 * change, 60, 170)) + rng.uniform(-15, 15)
+        ink = cv2.LUT(ink, _ramp(level, rng.uniform(1.5, 6)))
+        grow_px = (change - 0.4) * natural_px
+        if grow_px >= 1:
+            ink = cv2.dilate(ink, _disc(round(grow_px) + 1))
+        return np.asarray(ink, np.uint8)
+
+
+class StrokeGlyphs:
+    """Characters from pen strokes: lists of polylines (n, 2), x right, y down."""
+
+    def __init__(self, strokes: Sequence[Strokes], labels: NDArray[np.int64]) -> None:
+        self.strokes, self.labels = strokes, labels
+
+    def extent(self, index: int, rng: np.random.Generator) -> tuple[object, float, float]:
+        """See ``Glyphs``."""
+        return _unit(self.strokes[index])
+
+    def draw(self, character: object, shape: tuple[int, int], placement: Placement, rng: np.random.Generator) -> Ink:
+        """See ``Glyphs``."""
+        return draw_strokes(cast(Strokes, character), shape, placement)
+
+
+class PenGlyphs(StrokeGlyphs):
+    """The project's own alphabet, written anew each time; one index per character of CHARSET."""
+
+    def __init__(self) -> None:
+        super().__init__([], np.arange(NUM_CLASSES))
+
+    def extent(self, index: int, rng: np.random.Generator) -> tuple[object, float, float]:
+        """See ``Glyphs``."""
+        return _unit(write(CHARSET[index], rng))
+
+
+def draw_strokes(strokes: Strokes, shape: tuple[int, int], placement: Placement) -> Ink:
+    """Polylines of a character, its box centred at the origin, longer side 1, with a round pen."""
+    large = np.zeros((2 * shape[0], 2 * shape[1]), np.uint8)
+    # OpenCV takes whole numbers with 4 binary digits behind the point; pixel centres lie at whole numbers.
+    matrix, offset = placement.matrix[:, :2].T * 32, placement.matrix[:, 2] * 32 - 8
+    points = [np.rint(stroke @ matrix + offset).astype(np.int32) for stroke in strokes]
+    thickness, width = _thickness(2 * placement.pen_px)
+    cv2.polylines(large, points, False, 255, thickness, cv2.LINE_AA, 4)
+    ink = cv2.resize(large, shape[::-1], interpolation=cv2.INTER_AREA)
+    if 2 * placement.pen_px < width:  # a pen thinner than can be drawn leaves a paler line
+        ink = cv2.convertScaleAbs(ink, alpha=max(0.4, 2 * placement.pen_px / width))
+    return np.asarray(ink, np.uint8)
+
+
+def _thickness(wanted_px: float) -> tuple[int, float]:
+    """OpenCV's thickness for a smooth line of about this width, and the true width of the thinnest line (else 0).
+
+    Smooth lines turn out wider than asked for: 1 gives 1.3 px, 2 gives 3.4, 3 and 4 give 5.4, 5 and 6 give 7.4.
+    """
+    if wanted_px < 2.4:
+        return 1, 1.3
+    if wanted_px < 4.4:
+        return 2, 0.0
+    return 2 * round((wanted_px - 3.4) / 2) + 1, 0.0
+
+
+def _unit(strokes: Strokes) -> tuple[object, float, float]:
+    points = np.concatenate(strokes)
+    low, high = points.min(0), points.max(0)
+    width, height = high - low
+    longer = max(float(width), float(height), 1e-6)
+    centre = (low + high) / 2
+    return [(stroke - centre) / longer for stroke in strokes], float(width) / longer, float(height) / longer
+
+
+_GREYS = np.arange(256.0)
+
+
+def _ramp(level: float, steepness: float) -> Ink:
+    """A table that makes greys above the level ink and those below it paper."""
+    return np.asarray((127.5 + (_GREYS - level) * steepness).clip(0, 255), np.uint8)
+
+
+_DISCS = {side: cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)) for side in range(2, 20)}
+
+
+def _disc(side_px: int) -> Ink:
+    return _DISCS[min(max(side_px, 2), 19)]  # type: ignore[return-value]
