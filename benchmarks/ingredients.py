@@ -1,0 +1,105 @@
+r"""What each ingredient of the recipe brings: short trainings, each with one ingredient more, read set by set.
+
+    python benchmarks/ingredients.py --shared ../shared/data --model-card
+
+Each training is far shorter than the release's and all are of the same length and seed, so the rows compare with each
+other, not with the released model. One process per core, each on one thread; a finished training is not done again.
+"""
+
+import argparse
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from ink_sets import add_arguments, sets_of  # noqa: E402
+from real_ink import read_set, score  # noqa: E402
+
+from vinscribe.classifier import core_count  # noqa: E402
+from vinscribe.training.augment import AugmentSettings  # noqa: E402
+from vinscribe.training.documents import write_between  # noqa: E402
+from vinscribe.training.emnist import Archive  # noqa: E402
+from vinscribe.training.export import export_model  # noqa: E402
+from vinscribe.training.fit import RECIPES, FitSettings, fit  # noqa: E402
+from vinscribe.training.runs import finish_run, load_data, training_record  # noqa: E402
+
+SETS = ("karvy", "photographed", "european_digits", "chars74k", "unipen", "emnist", "boxes")
+EPOCHS, SAMPLES_PER_EPOCH = 4, 60_000
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """A recipe: its name in the table, what it changes in the release's settings."""
+
+    name: str
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+INGREDIENTS = (
+    Ingredient(
+        "EMNIST's pictures alone",
+        {"augment": AugmentSettings(bare=1.0, illegible=0.0), "unipen": 0.0, "pen": 0.0},
+    ),
+    Ingredient("+ drawn into cells", {"unipen": 0.0, "pen": 0.0}),
+    Ingredient("+ recorded pen strokes", {"pen": 0.0}),
+    Ingredient("+ the project's alphabet (the release's recipe)"),
+)
+
+
+def settings_of(ingredient: Ingredient) -> FitSettings:
+    """The short recipe with this ingredient and those before it."""
+    short = replace(RECIPES["vinscribe"], epochs=EPOCHS, samples_per_epoch=SAMPLES_PER_EPOCH)
+    return replace(short, **ingredient.changes)
+
+
+def train(number: int, emnist: Path, unipen: Path) -> Path:
+    """Trains and exports one of INGREDIENTS; returns its model file."""
+    run_dir = ROOT / "runs" / "ingredients" / str(number)
+    settings, archive = settings_of(INGREDIENTS[number]), Archive(emnist)
+    view, data = load_data(archive, "vin", unipen)
+    fitted = fit(settings, data, run_dir)
+    result = finish_run(fitted, settings, view, data, run_dir)
+    export_model(fitted.network, result.temperature, training_record(result, archive, unipen), run_dir)
+    return run_dir / "model.onnx"
+
+
+def table(rates: dict[str, list[float]]) -> str:
+    """Markdown: a row for each ingredient, a column for each set, percent."""
+    lines = [f"| trained on | {' | '.join(SETS)} |", "|---" * (len(SETS) + 1) + "|"]
+    lines += [f"| {name} | {' | '.join(f'{100 * rate:.1f}' for rate in row)} |" for name, row in rates.items()]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Trains, reads, prints the table, and writes it where it was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser)
+    parser.add_argument("--model-card", action="store_true", help="write the table into MODEL_CARD.md")
+    parser.set_defaults(sets=",".join(SETS))
+    args = parser.parse_args()
+    sets = sets_of(args)
+    emnist = args.emnist or args.shared / "emnist" / "gzip.zip"
+    with ProcessPoolExecutor(core_count(), mp_context=get_context("spawn")) as pool:
+        jobs = [pool.submit(train, number, emnist, args.shared / "unipen") for number in range(len(INGREDIENTS))]
+        models = [job.result() for job in jobs]
+    rates = {}
+    for ingredient, model in zip(INGREDIENTS, models, strict=True):
+        scores = [score(ink, read_set(ink, str(model))) for ink in sets]
+        rates[ingredient.name] = [found.accuracy or 0.0 for found in scores]
+    text = (
+        f"By `python benchmarks/ingredients.py`, {time.strftime('%Y-%m-%d')}: right characters in percent after "
+        f"{EPOCHS} × {SAMPLES_PER_EPOCH:,} characters each, seed {RECIPES['vinscribe'].seed}.\n\n{table(rates)}"
+    )
+    print(text)
+    if args.model_card:
+        write_between(ROOT / "MODEL_CARD.md", "ingredients", text)
+
+
+if __name__ == "__main__":
+    main()
