@@ -231,13 +231,20 @@ def _accuracy(rate: float | None, pictures: int) -> str:
     return f"{round(rate * pictures)} of {pictures}" if rate is not None and pictures < _FEW else _percent(rate)
 
 
+def heading() -> str:
+    """What the first table shows."""
+    return (
+        f"By `python benchmarks/real_ink.py`, {time.strftime('%Y-%m-%d')}: right characters in percent, as printed by "
+        "`python inference.py` for the pictures as they lie."
+    )
+
+
 def report(sets: Sequence[InkSet], scores: Scores, rivals: Mapping[str, Mapping[str, float]]) -> str:
     """Both tables as they go into the model card; the second one is of the first model."""
     first = next(iter(scores))
     return "\n\n".join(
         [
-            f"By `python benchmarks/real_ink.py`, {time.strftime('%Y-%m-%d')}: right characters in percent, as printed "
-            "by `python inference.py` for the pictures as they lie.",
+            heading(),
             accuracy_table(sets, scores, rivals),
             f"The confidence of {first}: its calibration error, and how many readings are sure and how many of those "
             "wrong. In `empty` and `struck` no picture has a legible character: all should be called illegible, and "
@@ -290,7 +297,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--rivals", type=Path, help="JSON with other readers' accuracies: {reader: {set: rate}}")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all figures and the surest errors")
     parser.add_argument("--diagrams", type=Path, metavar="DIR", help="draw a reliability diagram for each set")
-    parser.add_argument("--model-card", action="store_true", help="write the tables into MODEL_CARD.md")
+    parser.add_argument("--model-card", action="store_true", help="write the tables into MODEL_CARD.md and README.md")
     return parser.parse_args()
 
 
@@ -319,6 +326,7 @@ def main() -> None:
         args.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if args.model_card:
         write_between(ROOT / "MODEL_CARD.md", "real-ink", text)
+        write_between(ROOT / "README.md", "real-ink", f"{heading()}\n\n{accuracy_table(sets, scores, rivals)}")
 
 
 if __name__ == "__main__":

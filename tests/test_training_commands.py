@@ -15,6 +15,7 @@ import pytest
 from emnist_archive import glyphs, write_archive
 
 from vinscribe.charset import CHARSET
+from vinscribe.classifier import Classifier
 from vinscribe.cli import main
 from vinscribe.errors import TrainingError
 from vinscribe.training import release, runs
@@ -218,8 +219,8 @@ def test_a_release_writes_models_tables_and_figures(
     assert {path.name for path in (repository / "docs").iterdir()} == {
         "learning_curves.png",
         "confusion.png",
-        "reliability.png",
     }
+    assert Classifier(repository / release.RUNS_DIR / "seed" / "model.onnx").metadata["network"] == "seed"
     assert (repository / "model.onnx").exists()
     assert (repository / "model.h5").exists()
 

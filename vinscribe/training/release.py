@@ -57,6 +57,8 @@ def make_release(
 ) -> None:
     """Trains what is not trained yet, then writes models, figures and tables into the repository.
 
+    The user's network, to be measured beside ours, goes into the folder ``seed`` of the runs.
+
     Args:
         archive: EMNIST.
         unipen: folder of the recorded pen strokes; None to train without.
@@ -82,7 +84,12 @@ def make_release(
     ours = [settings for settings, view in jobs if (settings.network, view) == ("vinscribe", "vin")]
     records = results["vinscribe", "vin"]
     best = min(range(len(records)), key=lambda number: records[number]["validation"]["nll"])
-    _export(archive, unipen, ours[best], root)
+    run_dir = _export(archive, unipen, ours[best], root, root)
+    (root / "docs").mkdir(exist_ok=True)
+    for name in ("learning_curves", "confusion"):
+        shutil.copyfile(run_dir / f"{name}.png", root / "docs" / f"{name}.png")
+    seed = next(settings for settings, view in jobs if (settings.network, view) == ("seed", "vin"))
+    _export(archive, unipen, seed, root, root / RUNS_DIR / "seed")
     tables = {"results": results_table(results), "model": model_table(records[best])}
     for path, name in places:
         write_between(path, name, tables[name])
@@ -118,20 +125,18 @@ def _train_one(path: Path, unipen: Path | None, settings: FitSettings, view_name
     finish_run(fit(settings, data, run_dir), settings, view, data, run_dir)
 
 
-def _export(archive: Archive, unipen: Path | None, settings: FitSettings, root: Path) -> None:
-    """Writes the models of one finished run, measures them as files, copies the run's figures to ``docs``."""
+def _export(archive: Archive, unipen: Path | None, settings: FitSettings, root: Path, folder: Path) -> Path:
+    """Writes the models of one finished run on view ``vin`` and measures them as files; returns the run's folder."""
     run_dir = root / RUNS_DIR / run_name(settings, "vin")
     view, data = load_data(archive, "vin", unipen)
     fitted = fit(settings, data, run_dir)
     result = finish_run(fitted, settings, view, data, run_dir)
-    export_model(fitted.network, result.temperature, training_record(result, archive, unipen), root)
+    export_model(fitted.network, result.temperature, training_record(result, archive, unipen), folder)
     for name in ("model.onnx", "model.h5"):
-        report = measure(probs_of_model(root / name, view.test.images), view.test.labels)
+        report = measure(probs_of_model(folder / name, view.test.images), view.test.labels)
         if abs(report.micro - result.test.micro) > 1e-4 or abs(report.macro - result.test.macro) > 5e-4:
             raise TrainingError(f"{name} reads {report.micro:.4%} of the test, its run read {result.test.micro:.4%}")
-    (root / "docs").mkdir(exist_ok=True)
-    for name in ("learning_curves", "confusion", "reliability"):
-        shutil.copyfile(run_dir / f"{name}.png", root / "docs" / f"{name}.png")
+    return run_dir
 
 
 def results_table(results: dict[tuple[str, str], list[dict[str, Any]]]) -> str:
