@@ -55,7 +55,7 @@ def test_the_first_command_reads_the_samples() -> None:
 def test_every_file_of_the_tree_is_there() -> None:
     tree = README.split("## What is where")[1].split("```")[1]
     for name in re.findall(r"\b[\w/-]+\.(?:py|onnx|h5|txt)\b", tree):
-        places = (ROOT, ROOT / "vinscribe", ROOT / "vinscribe/training")
+        places = (ROOT, ROOT / "vinscribe", ROOT / "vinscribe/training", ROOT / "benchmarks")
         assert any((place / name).exists() for place in places), name
 
 
