@@ -41,11 +41,15 @@ def extract_ink(grey: Grey) -> Grey:
 
 
 def _dark_on_bright(grey: Grey) -> Grey:
-    """Most of a cell's middle is ground; what is rarer there is ink, and drags the mean to its side."""
+    """The tone that most of a cell's middle has is its ground; the rest of the cell may be a broad frame."""
     height, width = grey.shape
     top, left = round(0.15 * height), round(0.15 * width)
-    middle = grey[top : height - top, left : width - left]
-    return np.asarray(255 - grey) if np.median(middle) < middle.mean() else grey
+    middle = np.ascontiguousarray(grey[top : height - top, left : width - left])
+    darkest_paper, _ = cv2.threshold(middle, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    dark = float((middle <= darkest_paper).mean())
+    if 0.35 < dark < 0.65:  # a bold character fills the middle: what is rarer in the whole cell is its ink
+        return np.asarray(255 - grey) if np.median(grey) < grey.mean() else grey
+    return np.asarray(255 - grey) if dark > 0.5 else grey
 
 
 def _resized(grey: Grey) -> Grey:
