@@ -62,7 +62,7 @@ def train(number: int, emnist: Path, unipen: Path) -> Path:
     """Trains and exports one of INGREDIENTS; returns its model file."""
     run_dir = ROOT / "runs" / "ingredients" / str(number)
     settings, archive = settings_of(INGREDIENTS[number]), Archive(emnist)
-    view, data = load_data(archive, "vin", unipen)
+    view, data = load_data(archive, "vin", settings, unipen)
     fitted = fit(settings, data, run_dir)
     result = finish_run(fitted, settings, view, data, run_dir)
     export_model(fitted.network, result.temperature, training_record(result, archive, unipen), run_dir)

@@ -120,7 +120,7 @@ def _is_done(settings: FitSettings, view_name: str, runs_dir: Path) -> bool:
 
 
 def _train_one(path: Path, unipen: Path | None, settings: FitSettings, view_name: str, runs_dir: Path) -> None:
-    view, data = load_data(Archive(path), view_name, unipen)
+    view, data = load_data(Archive(path), view_name, settings, unipen)
     run_dir = runs_dir / run_name(settings, view_name)
     finish_run(fit(settings, data, run_dir), settings, view, data, run_dir)
 
@@ -128,7 +128,7 @@ def _train_one(path: Path, unipen: Path | None, settings: FitSettings, view_name
 def _export(archive: Archive, unipen: Path | None, settings: FitSettings, root: Path, folder: Path) -> Path:
     """Writes the models of one finished run on view ``vin`` and measures them as files; returns the run's folder."""
     run_dir = root / RUNS_DIR / run_name(settings, "vin")
-    view, data = load_data(archive, "vin", unipen)
+    view, data = load_data(archive, "vin", settings, unipen)
     fitted = fit(settings, data, run_dir)
     result = finish_run(fitted, settings, view, data, run_dir)
     export_model(fitted.network, result.temperature, training_record(result, archive, unipen), folder)

@@ -69,10 +69,10 @@ def recipe(network: str, view: str) -> FitSettings:
     return replace(settings, **BALANCED) if view == "balanced" and settings.augment else settings
 
 
-def load_data(archive: Archive, view_name: str, unipen: Path | None) -> tuple[View, Data]:
-    """A view of EMNIST, and beside the view ``vin`` the pen strokes in a folder, if one is given."""
+def load_data(archive: Archive, view_name: str, settings: FitSettings, unipen: Path | None) -> tuple[View, Data]:
+    """A view of EMNIST, and beside it the pen strokes in a folder, if one is given and the settings ask for strokes."""
     view = make_view(read_pool(archive), view_name)
-    if unipen is None or view_name != "vin":
+    if unipen is None or not settings.unipen:
         return view, Data(view.train, view.validation)
     strokes = split_writers(read_strokes(unipen))
     return view, Data(view.train, view.validation, strokes["train"], strokes["validation"])
@@ -100,7 +100,7 @@ def train_and_export(archive: Archive, args: argparse.Namespace) -> None:
     if args.fresh and run_dir.exists():
         shutil.rmtree(run_dir)
     started = time.monotonic()
-    view, data = load_data(archive, args.view, args.unipen)
+    view, data = load_data(archive, args.view, settings, args.unipen)
     print(view.text(), file=sys.stderr)
     if settings.augment and settings.unipen and not data.train_strokes:
         print("no pen strokes (--unipen FOLDER): EMNIST and the project's own alphabet alone", file=sys.stderr)
