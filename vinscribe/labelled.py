@@ -1,4 +1,4 @@
-"""Folders of labelled pictures: what an office measures a model on, and what it may train on.
+"""Folders of labelled pictures: what an office measures a model on.
 
 Such a folder holds pictures, in subfolders too if it likes, and ``labels.csv``: UTF-8, comma, a header with the columns
 ``file`` and ``label``, in any order and among others::

@@ -125,7 +125,7 @@ def _character(glyphs: Glyphs, index: int, shape: tuple[int, int], rng: np.rando
 
 
 def _neighbour(glyphs: Glyphs, shape: tuple[int, int], rng: np.random.Generator) -> Ink:
-    """The edge of another character that reaches in from the left or the right (seldom from above or below)."""
+    """The edge of another character that reaches in from the left or the right."""
     height, width = shape
     other, _ = _character(glyphs, int(rng.integers(len(glyphs.labels))), (height, height), rng)
     visible = np.zeros(shape, np.uint8)

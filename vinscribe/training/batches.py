@@ -5,7 +5,7 @@ Each batch depends on the run's seed and the batch's number alone, whoever makes
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -213,7 +213,7 @@ def _rendered_part(
     name: str, glyphs: Glyphs, indices: NDArray[np.int64], settings: AugmentSettings, size_px: int, seed: int
 ) -> Part:
     rng = np.random.default_rng([seed, len(name)])
-    in_cells = AugmentSettings(**{**vars(settings), "bare": 0.0})
+    in_cells = replace(settings, bare=0.0)
     rendered = [render(glyphs, int(index), in_cells, rng) for index in indices]
     cells = np.stack([normalise(picture, size_px) for picture, _ in rendered])
     return Part(name, cells, np.array([label for _, label in rendered]))

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Ink = NDArray[np.uint8]
+from vinscribe.training.glyphs import Ink
+
 Field = NDArray[np.float32]
 
 _BANK_PX = 192

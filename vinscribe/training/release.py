@@ -168,8 +168,8 @@ def model_table(record: dict[str, Any]) -> str:
     macro_low, macro_high = test["macro_interval"]
     confusion = np.array(test["confusion"])
     lines = [
-        f"Released with vinscribe {__version__}: network `vinscribe`, seed {seed}, of all seeds the one with lowest "
-        f"validation loss. On the {test['num_images']:,} test images of view `vin`:",
+        f"Released with vinscribe {__version__}: network `vinscribe`, seed {seed}. On the {test['num_images']:,} "
+        "test images of view `vin`:",
         "",
         "| measure | value | 95 % interval |",
         "|---|---|---|",
@@ -177,7 +177,7 @@ def model_table(record: dict[str, Any]) -> str:
         f"| class mean (macro) | {test['macro']:.2%} | {macro_low:.2%} to {macro_high:.2%} |",
         f"| negative log likelihood | {test['nll']:.4f} | |",
         f"| expected calibration error, 15 bins | {test['ece']:.2%} | |",
-        f"| temperature, fitted on {record['num_validation']:,} validation images | {record['temperature']:.3f} | |",
+        f"| temperature, fitted on all parts of validation | {record['temperature']:.3f} | |",
         "",
         "| class | images | right | mostly read as |",
         "|---|---|---|---|",

@@ -24,7 +24,7 @@ from vinscribe.training.export import export_model
 from vinscribe.training.figures import plot_confusion, plot_learning_curves, plot_reliability
 from vinscribe.training.fit import RECIPES, FitResult, FitSettings, fit, logits_of, to_inputs
 from vinscribe.training.network import input_px
-from vinscribe.training.unipen import read_strokes, split_writers
+from vinscribe.training.unipen import LABELS_FILE, STROKES_FILE, read_strokes, split_writers
 
 QUICK: dict[str, Any] = {"epochs": 3, "samples_per_epoch": 40_000}
 """What ``--quick`` changes in a recipe."""
@@ -168,7 +168,7 @@ def training_record(result: RunResult, archive: Archive, unipen: Path | None = N
     }
     data = archive.member_hashes()
     if unipen and result.settings.unipen:
-        for name in ("strokes.jsonl.gz", "labels.csv"):
+        for name in (STROKES_FILE, LABELS_FILE):
             data[f"unipen/{name}"] = hashlib.sha256((unipen / name).read_bytes()).hexdigest()
     training = {
         "settings": asdict(result.settings),
