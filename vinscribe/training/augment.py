@@ -40,10 +40,10 @@ class AugmentSettings:
         jpeg: with the noise of JPEG.
     """
 
-    bare: float = 0.4
+    bare: float = 0.33
     boxed: float = 0.65
     neighbours: float = 0.12
-    illegible: float = 0.06
+    illegible: float = 0.1
     inverted: float = 0.35
     fax: float = 0.12
     jpeg: float = 0.25
@@ -65,7 +65,9 @@ def render(glyphs: Glyphs, index: int, settings: AugmentSettings, rng: np.random
         ink, longer_px = _ILLEGIBLE[rng.integers(len(_ILLEGIBLE))](glyphs, index, shape, rng), _HEIGHT_PX / 2
     if rng.random() < settings.neighbours:
         cv2.max(ink, _neighbour(glyphs, shape, rng), dst=ink)
-    lines = draw_lines(shape, rng) if rng.random() < settings.boxed else None
+    # An empty cell is hardly ever without its box: that is why somebody cut it out.
+    boxed = settings.boxed if ink.any() else (settings.boxed + 1) / 2
+    lines = draw_lines(shape, rng) if rng.random() < boxed else None
     picture, contrast = _composed(ink, lines, rng)
     scanned = _scanned(picture, contrast, longer_px, settings, rng)
     return scanned, int(glyphs.labels[index]) if legible else ILLEGIBLE
@@ -112,12 +114,12 @@ def _character(glyphs: Glyphs, index: int, shape: tuple[int, int], rng: np.rando
     """The ink of one character somewhere in the cell, 25 to 95 % of its height; and its longer side in pixels."""
     character, width, height = glyphs.extent(index, rng)
     share = 0.25 + 0.7 * rng.beta(2.2, 1.6)
-    stretch = np.exp(rng.normal(0, 0.08))
+    stretch = np.exp(rng.normal(0, 0.14))
     longer = min(share * shape[0] / max(height, 0.5), 0.97 * shape[1] / max(width * stretch, 0.3))
     slack = (np.array([shape[1] - width * longer, shape[0] - height * longer]) / 2).clip(0, None)
     spread = 0.35 if rng.random() < 0.85 else 0.9
     offset = slack * rng.normal(0, spread, 2).clip(-1, 1) + rng.normal(0, 0.015, 2) * shape[0]
-    matrix = _rotation(np.radians(rng.normal(0, 4))) @ np.array([[1.0, -rng.normal(0.05, 0.14)], [0.0, 1.0]])
+    matrix = _rotation(np.radians(rng.normal(0, 4.5))) @ np.array([[1.0, -rng.normal(0.06, 0.17)], [0.0, 1.0]])
     matrix = matrix @ np.diag([longer * stretch, longer])
     centre = np.array(shape[::-1]) / 2 + offset
     pen_px = max(0.9, longer * 0.02 * 10 ** rng.uniform(0, 0.95))
@@ -202,7 +204,7 @@ def _dash(glyphs: Glyphs, index: int, shape: tuple[int, int], rng: np.random.Gen
 
 
 _Illegible = Callable[[Glyphs, int, tuple[int, int], np.random.Generator], Ink]
-_ILLEGIBLE: tuple[_Illegible, ...] = (_blank,) * 5 + (_struck,) * 4 + (_overwritten, _blot, _dash)
+_ILLEGIBLE: tuple[_Illegible, ...] = (_blank,) * 5 + (_struck,) * 4 + (_overwritten,) * 2 + (_blot, _dash)
 
 
 # From ink to the picture

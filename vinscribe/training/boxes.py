@@ -9,7 +9,7 @@ from vinscribe.training.glyphs import Ink
 Field = NDArray[np.float32]
 
 _BANK_PX = 192
-_KINDS = ("box", "box", "box", "sides", "comb", "line", "dashed", "dotted")
+_KINDS = ("box",) * 4 + ("sides", "comb", "line", "dashed", "dotted", "rounded", "rounded")
 
 
 def _grain_bank() -> list[Field]:
@@ -69,6 +69,9 @@ def draw_lines(shape: tuple[int, int], rng: np.random.Generator) -> Ink:
             for dx, dy in [_outwards(x0, y0, x1, y1, gap, shape)]
         ]
     step = {"dashed": rng.uniform(6, 14), "dotted": thickness * rng.uniform(2, 3.5)}.get(kind, 0.0)
+    if kind == "rounded":
+        _draw_rounded(lines, (left, top, right, bottom), thickness, rng)
+        sides = sides[len(verticals) + len(horizontals) :]
     for x0, y0, x1, y1 in sides:
         _draw_line(lines, (x0, y0), (x1, y1), thickness, step, rng)
     if rng.random() < 0.12:  # broken by a poor print
@@ -103,6 +106,27 @@ def _draw_line(
     ]
     dashes = points[0] + (points[1] - points[0]) * (starts / count)
     cv2.polylines(lines, list(np.rint(dashes * 16).astype(np.int32)), False, 255, thickness, cv2.LINE_AA, 4)
+
+
+def _draw_rounded(
+    lines: Ink, box: tuple[float, float, float, float], thickness: int, rng: np.random.Generator
+) -> None:
+    """A frame with round or cut corners, at the utmost an ellipse."""
+    left, top, right, bottom = box
+    radius = np.array([right - left, bottom - top]) * (rng.uniform(0.06, 0.35) if rng.random() < 0.85 else 0.5)
+    if rng.random() < 0.7:
+        radius = np.full(2, radius.min())
+    steps = 2 if radius.max() < 0.2 * (right - left) and rng.random() < 0.3 else 9
+    turns = np.linspace(0, np.pi / 2, steps)
+    arc = np.column_stack([np.cos(turns), np.sin(turns)])
+    corners = [
+        np.array([right, bottom]) - radius + arc * radius,
+        np.array([left + radius[0], bottom - radius[1]]) + arc[::-1] * radius * [-1, 1],
+        np.array([left, top]) + radius - arc * radius,
+        np.array([right - radius[0], top + radius[1]]) + arc[::-1] * radius * [1, -1],
+    ]
+    points = np.rint(np.concatenate(corners) * 16).astype(np.int32)
+    cv2.polylines(lines, [points], True, 255, thickness, cv2.LINE_AA, 4)
 
 
 def draw_dirt(shape: tuple[int, int], rng: np.random.Generator) -> Ink:

@@ -67,6 +67,8 @@ class FitSettings:
         warmup: share of the steps in which the rate rises to ``lr``; after it, it falls by a half cosine.
         weight_decay: of AdamW, decoupled.
         label_smoothing: share of the target that is spread over all classes.
+        label_noise: share of the labels that are taken to be wrong, any other being as likely: what a network is sure
+            of weighs more than a label that contradicts it.
         ema_decay: of the averaged weights that are validated and kept, 0 for the plain weights.
         patience: epochs without a better validation loss before the run stops.
         bfloat16: forward pass in bfloat16 where that is safe (much faster on recent CPUs).
@@ -86,6 +88,7 @@ class FitSettings:
     warmup: float = 0.1
     weight_decay: float = 0.05
     label_smoothing: float = 0.0
+    label_noise: float = 0.01
     ema_decay: float = 0.999
     patience: int = 8
     bfloat16: bool = True
@@ -116,6 +119,7 @@ RECIPES = {
         warmup=0.0,
         weight_decay=0.0,
         label_smoothing=0.0,
+        label_noise=0.0,
         ema_decay=0.0,
         patience=3,
         bfloat16=False,
@@ -162,6 +166,19 @@ def fit(settings: FitSettings, data: Data, run_dir: Path) -> FitResult:
     network = build_network(settings.network)
     network.load_state_dict(load_state(run_dir / "best.pt"))
     return FitResult(network.eval(), run.metrics)
+
+
+def noisy_cross_entropy(logits: Tensor, labels: Tensor, label_noise: float, label_smoothing: float = 0.0) -> Tensor:
+    """Mean negative log of the probability of labels (N,) given logits (N, K), if a share of the labels is drawn blindly.
+
+    Source: G. Patrini et al., "Making deep neural networks robust to label noise", CVPR 2017 (forward correction).
+    """
+    if not label_noise:
+        return functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    log_probs = logits.log_softmax(1)
+    blind = torch.full_like(log_probs, math.log(label_noise / logits.shape[1]))
+    noisy = torch.logaddexp(log_probs + math.log1p(-label_noise), blind)
+    return functional.nll_loss(noisy, labels) * (1 - label_smoothing) - label_smoothing * noisy.mean()
 
 
 @torch.inference_mode()
@@ -305,7 +322,7 @@ class _Run:
             group["lr"] = settings.lr * self._rate(step / (settings.epochs * self.steps_per_epoch))
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
             logits = self.network(_as_float(cells)).float()
-        loss = functional.cross_entropy(logits, labels, label_smoothing=settings.label_smoothing)
+        loss = noisy_cross_entropy(logits, labels, settings.label_noise, settings.label_smoothing)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

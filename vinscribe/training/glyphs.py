@@ -70,7 +70,7 @@ class ImageGlyphs:
         to_unit = np.array([[1, 0, 0.5 - centre_x], [0, 1, 0.5 - centre_y], [0, 0, longer]]) / longer
         matrix = placement.matrix @ to_unit
         matrix[:, 2] -= 0.5
-        ink = cv2.warpAffine(self.images[index], matrix, shape[::-1], flags=cv2.INTER_CUBIC)
+        ink = cv2.warpAffine(bent_image(self.images[index], 0.9, rng), matrix, shape[::-1], flags=cv2.INTER_CUBIC)
         # EMNIST's stroke, about an eighth of the longer side, is all that there is to start from.
         natural_px = 0.12 * placement.longer_px
         change = float(np.clip(placement.pen_px / natural_px, 0.5, 2.5)) - 1
@@ -90,7 +90,7 @@ class StrokeGlyphs:
 
     def extent(self, index: int, rng: np.random.Generator) -> tuple[object, float, float]:
         """See ``Glyphs``."""
-        return _unit(self.strokes[index])
+        return _unit(bent_strokes(self.strokes[index], 1.0, rng))
 
     def draw(self, character: object, shape: tuple[int, int], placement: Placement, rng: np.random.Generator) -> Ink:
         """See ``Glyphs``."""
@@ -105,7 +105,34 @@ class PenGlyphs(StrokeGlyphs):
 
     def extent(self, index: int, rng: np.random.Generator) -> tuple[object, float, float]:
         """See ``Glyphs``."""
-        return _unit(write(CHARSET[index], rng))
+        return _unit(bent_strokes(write(CHARSET[index], rng), 0.6, rng))
+
+
+_GRID = np.stack(np.meshgrid(np.arange(28), np.arange(28)), axis=2).astype(np.float32)
+
+
+def bent_image(image: Ink, bend_px: float, rng: np.random.Generator) -> Ink:
+    """A picture (28, 28), bent smoothly; ``bend_px`` is the standard deviation at coarse nodes."""
+    nodes = rng.normal(0, bend_px, (4, 4, 2)).astype(np.float32)
+    bend = _GRID + cv2.resize(nodes, (28, 28), interpolation=cv2.INTER_CUBIC)
+    return cv2.remap(image, bend[..., 0], bend[..., 1], cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+
+def bent_strokes(strokes: Strokes, amount: float, rng: np.random.Generator) -> Strokes:
+    """Strokes of a character about 1 high, bent as a whole and moved against each other."""
+    amount *= rng.uniform(0.2, 1.6)
+    directions = rng.normal(0, 2.6, (2, 3))  # of three waves, in radians per unit
+    phases = rng.uniform(0, 2 * np.pi, 3)
+    heights = rng.normal(0, 0.035 * amount, (3, 2))
+    bent = []
+    for stroke in strokes:
+        moved = stroke + np.sin(stroke @ directions + phases) @ heights
+        if len(strokes) > 1:
+            centre = moved.mean(0)
+            change = np.eye(2) + rng.normal(0, 0.05 * amount, (2, 2))
+            moved = (moved - centre) @ change + centre + rng.normal(0, 0.02 * amount, 2)
+        bent.append(moved)
+    return bent
 
 
 def draw_strokes(strokes: Strokes, shape: tuple[int, int], placement: Placement) -> Ink:

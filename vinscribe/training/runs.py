@@ -33,6 +33,7 @@ BALANCED: dict[str, Any] = {
     "epochs": 16,
     "unipen": 0.0,
     "pen": 0.0,
+    "label_noise": 0.0,
     "augment": AugmentSettings(bare=1.0, illegible=0.0),
 }
 """What the view ``balanced`` changes in our network's recipe: nothing but EMNIST's pictures, as the user had it."""
