@@ -18,11 +18,11 @@ from vinscribe.training.batches import (
     class_shares,
     make_sources,
     stroke_weights,
-    validation_parts,
 )
 from vinscribe.training.dataset import Split
 from vinscribe.training.glyphs import ImageGlyphs, PenGlyphs, StrokeGlyphs
 from vinscribe.training.unipen import StrokeSet
+from vinscribe.training.validation import validation_parts
 
 
 def split(text: str, seed: int = 0) -> Split:

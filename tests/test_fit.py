@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from emnist_archive import glyphs
+from torch.nn import functional
 
 from vinscribe.charset import CHARSET, NUM_CLASSES, label_of
 from vinscribe.errors import TrainingError, UsageError
@@ -20,8 +21,9 @@ from vinscribe.training import checkpoint
 from vinscribe.training import fit as fit_module
 from vinscribe.training.batches import Data
 from vinscribe.training.dataset import Split
-from vinscribe.training.fit import RECIPES, FitResult, FitSettings, fit, logits_of, to_inputs
+from vinscribe.training.fit import RECIPES, FitResult, FitSettings, fit, noisy_cross_entropy
 from vinscribe.training.network import input_px
+from vinscribe.training.validation import Validation, logits_of, to_inputs
 
 SMALL = FitSettings(epochs=4, samples_per_epoch=96, batch_size=32, threads=1, bfloat16=False)
 PLAIN = replace(RECIPES["seed"], epochs=3, batch_size=33, threads=1)
@@ -179,7 +181,10 @@ def test_stops_early_and_keeps_the_best_weights(data: Data, tmp_path: Path) -> N
     losses = [row["val_loss"] for row in result.metrics]
     best = losses.index(min(losses))
     assert len(losses) == best + 1 + 2 < 60
-    measured = fit_module._Validation(settings, Data(data.train, wrong)).measure(result.network)
+    validation = Validation(
+        Data(data.train, wrong), settings.augment, input_px(settings.network), settings.class_balance
+    )
+    measured = validation.measure(result.network)
     assert measured["val_loss"] == pytest.approx(losses[best], abs=1e-6)
     assert measured["val_loss"] < losses[-1] - 1e-6
 
@@ -217,3 +222,19 @@ def test_a_damaged_file_is_named(name: str, kind: str, data: Data, tmp_path: Pat
 def test_settings_no_run_can_work_with(given: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"--{next(iter(given)).replace('_', '-')} .*greater than 0"):
         replace(SMALL, **given)
+
+
+def test_noisy_labels_pull_less_on_a_network_that_is_sure() -> None:
+    labels = torch.tensor([0, 1, 2])
+    logits = torch.zeros(3, 34)
+    logits[0, 0], logits[1, 1], logits[2, 5] = 20, 3, 20  # right and sure, right, wrong and sure
+    logits.requires_grad_()
+    plain = noisy_cross_entropy(logits, labels, 0.0)
+    assert plain.item() == pytest.approx(functional.cross_entropy(logits, labels).item())
+    noisy = noisy_cross_entropy(logits, labels, 0.01)
+    probs = 0.99 * logits.softmax(1)[torch.arange(3), labels] + 0.01 / 34
+    assert noisy.item() == pytest.approx(-probs.log().mean().item(), rel=1e-5)
+    (gradient,) = torch.autograd.grad(noisy, logits)
+    (unbounded,) = torch.autograd.grad(plain, logits)
+    assert gradient[2].abs().sum() < 0.01 * unbounded[2].abs().sum()
+    assert gradient[1].abs().sum() > 0.9 * unbounded[1].abs().sum()

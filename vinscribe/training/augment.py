@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vinscribe.charset import ILLEGIBLE
 from vinscribe.training.boxes import draw_dirt, draw_lines, draw_paper, grain
-from vinscribe.training.glyphs import Glyphs, ImageGlyphs, Ink, Placement
+from vinscribe.training.glyphs import Glyphs, ImageGlyphs, Ink, Placement, bent_image
 
 Picture = NDArray[np.uint8]
 
@@ -80,20 +80,14 @@ def bare(image: Picture, rng: np.random.Generator) -> Picture:
     matrix = _rotation(turn) @ np.array([[1.0, slant], [0.0, 1.0]]) @ scale
     centre = np.array([13.5, 13.5])
     shift = centre - matrix @ centre + rng.uniform(-1, 1, 2)
-    moved = cv2.warpAffine(_bent(image, rng), np.column_stack([matrix, shift]), (28, 28), flags=cv2.INTER_LINEAR)
+    placed = np.column_stack([matrix, shift])
+    moved = cv2.warpAffine(bent_image(image, 0.6, rng), placed, (28, 28), flags=cv2.INTER_LINEAR)
     share = rng.uniform(-0.3, 0.3)
     changed = cv2.dilate(moved, _SMALL) if share > 0 else cv2.erode(moved, _SMALL)
     return cv2.addWeighted(moved, 1 - abs(share), changed, abs(share), 0)  # type: ignore[return-value]
 
 
 _SMALL = np.ones((3, 3), np.uint8)
-_GRID = np.stack(np.meshgrid(np.arange(28), np.arange(28)), axis=2).astype(np.float32)
-
-
-def _bent(image: Picture, rng: np.random.Generator, bend_px: float = 0.6) -> Picture:
-    nodes = rng.normal(0, bend_px, (4, 4, 2)).astype(np.float32)
-    bend = _GRID + cv2.resize(nodes, (28, 28), interpolation=cv2.INTER_CUBIC)
-    return cv2.remap(image, bend[..., 0], bend[..., 1], cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
 def _rotation(radians: float) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ Each batch depends on the run's seed and the batch's number alone, whoever makes
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -79,14 +79,15 @@ def make_sources(data: Data, class_balance: float, unipen: float, pen: float) ->
     by_class = class_shares(data.validation.counts().clip(1), class_balance) / data.train.counts().clip(1)
     sources = [_source(ImageGlyphs(data.train.images, data.train.labels), 1, by_class[data.train.labels])]
     if data.train_strokes and unipen:
-        sources.append(_source(_strokes(data.train_strokes), unipen, stroke_weights(data.train_strokes)))
+        sources.append(_source(stroke_glyphs(data.train_strokes), unipen, stroke_weights(data.train_strokes)))
     if pen:
         sources.append(_source(PenGlyphs(), pen, np.ones(NUM_CLASSES)))
     rest = 1 - sum(source.share for source in sources[1:])
     return [Source(sources[0].glyphs, rest, sources[0].cumulative), *sources[1:]]
 
 
-def _strokes(strokes: StrokeSet) -> StrokeGlyphs:
+def stroke_glyphs(strokes: StrokeSet) -> StrokeGlyphs:
+    """Recorded strokes as a source of characters."""
     return StrokeGlyphs(strokes.strokes, strokes.labels)
 
 
@@ -181,39 +182,3 @@ class EpochSampler(Sampler[int]):
 
     def __len__(self) -> int:
         return self.steps
-
-
-@dataclass(frozen=True)
-class Part:
-    """One part of validation: cells (N, size_px, size_px) uint8, labels (N,) int64, 33 where nothing is legible."""
-
-    name: str
-    cells: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-
-
-def validation_parts(data: Data, settings: AugmentSettings | None, size_px: int, seed: int = 0) -> list[Part]:
-    """EMNIST as it is; and where training renders, EMNIST and the recorded strokes in rendered cells.
-
-    The cells are the same in every epoch and every run.
-    """
-    bare = [normalise(image, size_px) for image in data.validation.images]
-    parts = [Part("emnist", np.stack(bare), data.validation.labels)]
-    if settings is None or settings.bare == 1:
-        return parts
-    images = ImageGlyphs(data.validation.images, data.validation.labels)
-    parts.append(_rendered_part("cells", images, np.arange(len(bare))[::3], settings, size_px, seed))
-    if data.validation_strokes:
-        strokes = data.validation_strokes
-        parts.append(_rendered_part("unipen", _strokes(strokes), np.arange(len(strokes)), settings, size_px, seed))
-    return parts
-
-
-def _rendered_part(
-    name: str, glyphs: Glyphs, indices: NDArray[np.int64], settings: AugmentSettings, size_px: int, seed: int
-) -> Part:
-    rng = np.random.default_rng([seed, len(name)])
-    in_cells = replace(settings, bare=0.0)
-    rendered = [render(glyphs, int(index), in_cells, rng) for index in indices]
-    cells = np.stack([normalise(picture, size_px) for picture, _ in rendered])
-    return Part(name, cells, np.array([label for _, label in rendered]))

@@ -108,9 +108,7 @@ def _draw_line(
     cv2.polylines(lines, list(np.rint(dashes * 16).astype(np.int32)), False, 255, thickness, cv2.LINE_AA, 4)
 
 
-def _draw_rounded(
-    lines: Ink, box: tuple[float, float, float, float], thickness: int, rng: np.random.Generator
-) -> None:
+def _draw_rounded(lines: Ink, box: tuple[float, float, float, float], thickness: int, rng: np.random.Generator) -> None:
     """A frame with round or cut corners, at the utmost an ellipse."""
     left, top, right, bottom = box
     radius = np.array([right - left, bottom - top]) * (rng.uniform(0.06, 0.35) if rng.random() < 0.85 else 0.5)

@@ -197,7 +197,7 @@ class TrainingRun:
         """As `vinscribe.classifier.Classifier.raw`: uint8 (N, size_px, size_px) -> float32 (N, 33 or 34)."""
         import torch
 
-        from vinscribe.training.fit import logits_of
+        from vinscribe.training.validation import logits_of
 
         logits = logits_of(self._network, torch.from_numpy(cells)[:, None])
         probs: NDArray[np.float32] = torch.softmax(logits / self._temperature, 1).numpy()

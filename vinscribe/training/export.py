@@ -52,7 +52,8 @@ def export_model(network: nn.Sequential, temperature: float, record: dict[str, A
     Args:
         network: trained, giving logits (N, 33) or (N, 34).
         temperature: from ``evaluate.fit_temperature``.
-        record: what the model's metadata says of its training; ``network``, ``training`` and ``data`` are asked for.
+        record: what the model's metadata says of its training; ``network``, ``training``, ``data``, and
+            ``vins`` where the confidence in whole VINs was calibrated.
         folder: where to; existing files of these names are replaced.
 
     Raises:
@@ -111,6 +112,7 @@ def _metadata(calibrated: nn.Sequential, size_px: int, temperature: float, recor
         "temperature": repr(temperature),
         "network": str(record["network"]),
         "training": json.dumps(record["training"], sort_keys=True),
+        "vins": json.dumps(record.get("vins"), sort_keys=True),
         "data": json.dumps(record["data"], sort_keys=True),
         "vinscribe_version": __version__,
     }

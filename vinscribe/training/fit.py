@@ -22,9 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
@@ -36,16 +34,13 @@ from vinscribe.training.augment import AugmentSettings
 from vinscribe.training.batches import (
     Data,
     EpochSampler,
-    Part,
     PlainBatches,
     RenderedBatches,
-    class_shares,
     make_sources,
-    validation_parts,
 )
 from vinscribe.training.checkpoint import load_state, save_state
-from vinscribe.training.evaluate import fit_temperature, negative_log_likelihood
 from vinscribe.training.network import build_network, input_px
+from vinscribe.training.validation import Validation, as_float
 
 
 @dataclass(frozen=True)
@@ -137,11 +132,6 @@ class FitResult:
     metrics: list[dict[str, float]]
 
 
-def to_inputs(images: NDArray[np.uint8], size_px: int) -> Tensor:
-    """Images (N, H, W) uint8, normalised as in reading -> (N, 1, size_px, size_px) uint8 tensor."""
-    return torch.from_numpy(normalise_batch(list(images), size_px))[:, None]
-
-
 def fit(settings: FitSettings, data: Data, run_dir: Path) -> FitResult:
     """Trains a network, or goes on with the run that is in the folder already.
 
@@ -158,7 +148,7 @@ def fit(settings: FitSettings, data: Data, run_dir: Path) -> FitResult:
     run = _Run(settings, data, run_dir)
     run.load()
     if not run.finished:
-        validation = _Validation(settings, data)
+        validation = Validation(data, settings.augment, input_px(settings.network), settings.class_balance)
         batches = _loader(settings, run.batches, run.sampler)
         while not run.finished:
             train_metrics = run.train_epoch(batches)
@@ -169,7 +159,7 @@ def fit(settings: FitSettings, data: Data, run_dir: Path) -> FitResult:
 
 
 def noisy_cross_entropy(logits: Tensor, labels: Tensor, label_noise: float, label_smoothing: float = 0.0) -> Tensor:
-    """Mean negative log of the probability of labels (N,) given logits (N, K), if a share of the labels is drawn blindly.
+    """Mean negative log probability of labels (N,) given logits (N, K), if a share of the labels is drawn blindly.
 
     Source: G. Patrini et al., "Making deep neural networks robust to label noise", CVPR 2017 (forward correction).
     """
@@ -179,52 +169,6 @@ def noisy_cross_entropy(logits: Tensor, labels: Tensor, label_noise: float, labe
     blind = torch.full_like(log_probs, math.log(label_noise / logits.shape[1]))
     noisy = torch.logaddexp(log_probs + math.log1p(-label_noise), blind)
     return functional.nll_loss(noisy, labels) * (1 - label_smoothing) - label_smoothing * noisy.mean()
-
-
-@torch.inference_mode()
-def logits_of(network: nn.Module, inputs: Tensor) -> Tensor:
-    """Logits (N, outputs) float32 of inputs (N, 1, S, S) uint8, in eval mode."""
-    network.eval()
-    return torch.cat([network(_as_float(batch)) for batch in inputs.split(1000)])
-
-
-class _Validation:
-    """Loss and accuracies of a network on the validation pictures.
-
-    The loss is the cross-entropy at the best temperature, the mean over the parts, EMNIST's classes weighted as
-    training draws them: label smoothing makes a network timid and balancing shifts its priors, and neither may decide
-    which epoch was the best.
-    """
-
-    def __init__(self, settings: FitSettings, data: Data) -> None:
-        parts = validation_parts(data, settings.augment, input_px(settings.network))
-        self.names = [part.name for part in parts]
-        self.inputs = torch.from_numpy(np.concatenate([part.cells for part in parts]))[:, None]
-        self.labels = np.concatenate([part.labels for part in parts])
-        self.part_of = np.repeat(np.arange(len(parts)), [len(part.labels) for part in parts])
-        self.weights = np.concatenate([_weights(part, settings.class_balance) / len(parts) for part in parts])
-
-    def measure(self, network: nn.Module) -> dict[str, float]:
-        """val_loss, and val_NAME: the accuracy on each part."""
-        logits = logits_of(network, self.inputs).numpy()
-        temperature = fit_temperature(logits, self.labels, self.weights)
-        right = logits.argmax(1) == self.labels
-        return {"val_loss": negative_log_likelihood(logits / temperature, self.labels, self.weights)} | {
-            f"val_{name}": float(right[self.part_of == number].mean()) for number, name in enumerate(self.names)
-        }
-
-
-def _weights(part: Part, class_balance: float) -> NDArray[np.float64]:
-    """(N,) adding up to 1."""
-    if part.name != "emnist":
-        return np.full(len(part.labels), 1 / len(part.labels))
-    counts = np.bincount(part.labels)
-    shares: NDArray[np.float64] = class_shares(counts, class_balance)[part.labels] / counts[part.labels]
-    return shares
-
-
-def _as_float(inputs: Tensor) -> Tensor:
-    return (inputs.float() / 255).contiguous(memory_format=torch.channels_last)
 
 
 def _loader(
@@ -321,7 +265,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = settings.lr * self._rate(step / (settings.epochs * self.steps_per_epoch))
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
-            logits = self.network(_as_float(cells)).float()
+            logits = self.network(as_float(cells)).float()
         loss = noisy_cross_entropy(logits, labels, settings.label_noise, settings.label_smoothing)
         self.optimizer.zero_grad()
         loss.backward()

@@ -12,19 +12,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from vinscribe.charset import ILLEGIBLE
 from vinscribe.classifier import given_legible
 from vinscribe.training.augment import AugmentSettings
-from vinscribe.training.batches import Data, Part, validation_parts
+from vinscribe.training.batches import Data
 from vinscribe.training.dataset import View, make_view
 from vinscribe.training.emnist import Archive, read_pool
 from vinscribe.training.evaluate import Report, fit_temperature, measure
 from vinscribe.training.export import export_model
 from vinscribe.training.figures import plot_confusion, plot_learning_curves, plot_reliability
-from vinscribe.training.fit import RECIPES, FitResult, FitSettings, fit, logits_of, to_inputs
+from vinscribe.training.fit import RECIPES, FitResult, FitSettings, fit
 from vinscribe.training.network import input_px
 from vinscribe.training.unipen import LABELS_FILE, STROKES_FILE, read_strokes, split_writers
+from vinscribe.training.validation import Part, logits_of, to_inputs, validation_parts
+from vinscribe.training.vin_calibration import VinCalibration, calibrate_vins
 
 QUICK: dict[str, Any] = {"epochs": 3, "samples_per_epoch": 40_000}
 """What ``--quick`` changes in a recipe."""
@@ -51,6 +55,7 @@ class RunResult:
         temperature: fitted on all parts of validation.
         validation, test: measures on EMNIST's pictures with that temperature.
         parts: measures on the legible characters of each part of validation.
+        vins: how the confidence in whole VINs is calibrated; None for a network that knows EMNIST's pictures alone.
     """
 
     settings: FitSettings
@@ -62,6 +67,7 @@ class RunResult:
     validation: Report
     test: Report
     parts: dict[str, Report]
+    vins: VinCalibration | None
 
 
 def recipe(network: str, view: str) -> FitSettings:
@@ -136,6 +142,7 @@ def finish_run(fitted: FitResult, settings: FitSettings, view: View, data: Data,
         validation=reports["emnist"],
         test=measure(test_probs, view.test.labels),
         parts=reports,
+        vins=_calibrate_vins(fitted, temperature, data, settings),
     )
     (run_dir / "result.json").write_text(json.dumps(asdict(result), default=_plain, indent=1) + "\n")
     (run_dir / "report.txt").write_text(result.test.text() + "\n")
@@ -161,6 +168,16 @@ def _calibrate(fitted: FitResult, parts: list[Part]) -> tuple[float, dict[str, R
     return temperature, reports
 
 
+def _calibrate_vins(fitted: FitResult, temperature: float, data: Data, settings: FitSettings) -> VinCalibration | None:
+    if settings.augment is None or settings.augment.bare == 1:
+        return None
+
+    def probs_of(cells: Tensor) -> NDArray[np.float32]:
+        return _softmax(logits_of(fitted.network, cells).numpy(), temperature)
+
+    return calibrate_vins(probs_of, data, settings.augment, input_px(settings.network))
+
+
 def training_record(result: RunResult, archive: Archive, unipen: Path | None = None) -> dict[str, Any]:
     """What a model's metadata says of its training: settings, measures, and the sha256 of every data file."""
     summary = {
@@ -171,6 +188,7 @@ def training_record(result: RunResult, archive: Archive, unipen: Path | None = N
     if unipen and result.settings.unipen:
         for name in (STROKES_FILE, LABELS_FILE):
             data[f"unipen/{name}"] = hashlib.sha256((unipen / name).read_bytes()).hexdigest()
+    vins = asdict(result.vins) if result.vins else None
     training = {
         "settings": asdict(result.settings),
         "view": result.view,
@@ -179,11 +197,11 @@ def training_record(result: RunResult, archive: Archive, unipen: Path | None = N
         "torch": torch.__version__,
         **summary,
     }
-    return {"network": result.settings.network, "training": training, "data": data}
+    return {"network": result.settings.network, "training": training, "vins": vins, "data": data}
 
 
-def _softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
-    probs: np.ndarray = torch.softmax(torch.from_numpy(logits) / temperature, 1).numpy()
+def _softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    probs: NDArray[np.float32] = torch.softmax(torch.from_numpy(logits) / temperature, 1).numpy()
     return probs
 
 

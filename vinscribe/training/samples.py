@@ -1,14 +1,18 @@
-"""The sample pictures in ``samples/characters``: a cell of every character, as scanners and cameras give them.
+"""The sample pictures: cells as scanners and cameras give them. Needs only numpy and OpenCV.
 
-    python -m vinscribe.training.pen samples
+    python -m vinscribe.training.samples
 
-About half of the cells show the box that the character was written into. Needs only numpy and OpenCV.
+writes ``samples/characters``, a cell of every character, about half of them with the box that it was written into, and
+``samples/vin``, the 17 cells of a VIN, cut from one form.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -50,6 +54,14 @@ _JPEG_CHARS = "26BHRW"
 _FRAME_PX = 72
 _WRITER = Hand(height=0.75, pen_width=0.065)  # in boxes
 
+VIN = "1HGCM82633A004352"
+"""What is written in ``samples/vin``."""
+
+_VIN_CELL_PX, _VIN_LINE_PX = 72, 2
+_VIN_WRITER = replace(_WRITER, pen_width_spread=0.003)
+_VIN_VARIANTS = {"1": "upstroke", "4": "open"}
+_VIN_INK_BGR, _VIN_PAPER_BGR, _VIN_LINE_BGR = _INKS_BGR[1], _PAPERS_BGR[0], _PALE_BGR[1]  # a blue pen, rosy boxes
+
 
 def write_samples(folder: str | os.PathLike[str], seed: int = 0) -> list[Path]:
     """Writes a picture of each of the 33 characters and ``labels.csv`` (file,label) to ``folder``; returns the paths.
@@ -68,13 +80,42 @@ def write_samples(folder: str | os.PathLike[str], seed: int = 0) -> list[Path]:
             picture = _sample(char, variant, np.random.default_rng([seed, label]))
             path.write_bytes(cv2.imencode(f".{ending}", picture)[1].tobytes())
             paths.append(path)
-        with open(folder / "labels.csv", "w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(["file", "label"])
-            rows.writerows([path.name, path.name[0]] for path in paths)
+        _write_labels(folder, [(path.name, path.name[0]) for path in paths])
     except OSError as error:
-        raise DataError(f"Cannot write the samples to {folder}: {error}. Choose another folder.") from error
+        raise _cannot_write(folder, error) from error
     return paths
+
+
+def write_vin_sample(folder: str | os.PathLike[str], seed: int = 0) -> list[Path]:
+    """Writes ``01.png`` to ``17.png``, the boxed cells of `VIN`, and ``labels.csv`` to ``folder``; returns the paths.
+
+    One pen on one form: 72 px each, in colour. The same seed gives the same pixels. Raises ``DataError`` where a file
+    cannot be written.
+    """
+    folder, paths = Path(folder), []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for position, char in enumerate(VIN):
+            rng = np.random.default_rng([seed, position])
+            ink = _placed(char, _VIN_VARIANTS.get(char, ""), rng, _VIN_CELL_PX, _VIN_CELL_PX, _VIN_WRITER)
+            layers = ((_box(ink.shape, rng, _VIN_LINE_PX), _VIN_LINE_BGR), (ink, _VIN_INK_BGR))
+            path = folder / f"{position + 1:02d}.png"
+            path.write_bytes(cv2.imencode(".png", _on_paper(_VIN_PAPER_BGR, layers, rng))[1].tobytes())
+            paths.append(path)
+        _write_labels(folder, [(path.name, char) for path, char in zip(paths, VIN, strict=True)])
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    return paths
+
+
+def _write_labels(folder: Path, labels: list[tuple[str, str]]) -> None:
+    with open(folder / "labels.csv", "w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerows([("file", "label"), *labels])
+
+
+def _cannot_write(folder: Path, error: OSError) -> DataError:
+    return DataError(f"Cannot write the samples to {folder}: {error}. Choose another folder.")
 
 
 def _sample(char: str, variant: str, rng: np.random.Generator) -> NDArray[np.unsignedinteger]:
@@ -93,23 +134,33 @@ def _sample(char: str, variant: str, rng: np.random.Generator) -> NDArray[np.uns
         picture = np.maximum(ink, box)
         return picture.astype(np.uint16) * 257 if char == _DEEP_CHAR else picture
     pick = int(rng.integers(3))
-    line = np.array(_PALE_BGR[pick] if kind == "pale" else _INKS_BGR[0])
-    coloured = np.full((*ink.shape, 3), _PAPERS_BGR[pick], float)
-    for share, colour in ((box, line), (ink, np.array(_INKS_BGR[pick]))):
-        coloured += share[:, :, None] / 255 * (colour - coloured)
-    coloured += rng.normal(0, 1, ink.shape)[:, :, None]
-    picture = np.clip(coloured, 0, 255).astype(np.uint8)
+    line = _PALE_BGR[pick] if kind == "pale" else _INKS_BGR[0]
+    picture = _on_paper(_PAPERS_BGR[pick], ((box, line), (ink, _INKS_BGR[pick])), rng)
     return picture if pick else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
-def _placed(char: str, variant: str, rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
+def _on_paper(
+    paper: tuple[int, ...], layers: Sequence[tuple[NDArray[np.uint8], tuple[int, ...]]], rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Layers, each uint8 (height, width) of how much there is and its colour, on paper with a little grain: BGR."""
+    shape = layers[0][0].shape
+    coloured = np.full((*shape, 3), paper, float)
+    for share, colour in layers:
+        coloured += share[:, :, None] / 255 * (np.array(colour) - coloured)
+    coloured += rng.normal(0, 1, shape)[:, :, None]
+    return np.clip(coloured, 0, 255).astype(np.uint8)
+
+
+def _placed(
+    char: str, variant: str, rng: np.random.Generator, height: int, width: int, hand: Hand = _WRITER
+) -> NDArray[np.uint8]:
     """The ink of a character in a box of this size, uint8 (height, width), off its centre."""
     side = int(min(height, width * 1.2) * rng.uniform(0.75, 0.95))
     ink = np.zeros((height, width), np.uint8)
     top = (height - side) * rng.uniform(0.3, 0.7)
     left = (width - side) * rng.uniform(0.35, 0.65)
     move = np.array([[1, 0, left], [0, 1, top]])
-    return np.asarray(cv2.warpAffine(draw(char, rng, side, variant, _WRITER), move, (width, height), dst=ink), np.uint8)
+    return np.asarray(cv2.warpAffine(draw(char, rng, side, variant, hand), move, (width, height), dst=ink), np.uint8)
 
 
 def _line(picture: NDArray[np.uint8], start: tuple[float, float], stop: tuple[float, float], width_px: int) -> None:
@@ -129,8 +180,8 @@ def _frame(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.uint8
     return frame
 
 
-def _box(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Four lines, a little away from the picture's edge, not quite straight."""
+def _box(shape: tuple[int, ...], rng: np.random.Generator, width_px: int | None = None) -> NDArray[np.uint8]:
+    """Four lines, a little away from the picture's edge, not quite straight; 1 or 2 px wide where it is not said."""
     height, width = shape
     box = np.zeros(shape, np.uint8)
     top, left, bottom, right = rng.uniform(1, 6, 4)
@@ -141,7 +192,7 @@ def _box(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.uint8]:
         (left, height - 1 - bottom),
     ]
     corners = [(x + rng.uniform(-0.7, 0.7), y + rng.uniform(-0.7, 0.7)) for x, y in corners]
-    width_px = int(rng.integers(1, 3))
+    width_px = width_px or int(rng.integers(1, 3))
     for start, stop in zip(corners, corners[1:] + corners[:1], strict=True):
         _line(box, start, stop, width_px)
     return box
@@ -156,3 +207,16 @@ def _slivers(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.uin
     y = height * rng.uniform(0.15, 0.6)
     _line(parts, (width + 6, y + rng.uniform(-9, 9)), (width - rng.uniform(3, 6), y), 3)
     return parts
+
+
+def main(args: list[str] | None = None) -> None:
+    """The command ``python -m vinscribe.training.samples [--folder DIR]``."""
+    parser = argparse.ArgumentParser(prog="python -m vinscribe.training.samples", description="Draws the samples.")
+    parser.add_argument("--folder", type=Path, default="samples", help="default: %(default)s")
+    folder = parser.parse_args(args).folder
+    for paths in (write_samples(folder / "characters"), write_vin_sample(folder / "vin")):
+        print(f"{len(paths)} pictures and labels.csv in {paths[0].parent}")
+
+
+if __name__ == "__main__":
+    main()

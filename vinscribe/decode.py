@@ -1,0 +1,318 @@
+"""17 x 33 probabilities -> one VIN, the runners-up, and how far to trust it.
+
+The decoder weighs the ink of 17 cells against what is known of VINs (`vinscribe.priors`): exact sums over all strings,
+no beam of guesses (`vinscribe.lattice`). The beliefs are evidence, never a veto, and a character that is clear by
+itself is never rewritten: where the rules would like it otherwise, the VIN comes out as it is written, with the low
+confidence that the rules leave to it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vinscribe.charset import CHARSET, NUM_CLASSES
+from vinscribe.errors import UsageError
+from vinscribe.expected import ExpectedVins
+from vinscribe.lattice import Floats, Ints, Lattice
+from vinscribe.priors import UNLISTED, market_priors
+from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_digit
+
+INK_FLOOR = 1e-4
+"""Share of each cell's probability that is spread over all 33 characters: no cell is surer than that."""
+
+CLEAR = 0.999
+"""A character read with this confidence by itself is never rewritten."""
+
+LEGIBLE = 0.5
+"""Least probability of a legible character, in every cell of a VIN that is accepted."""
+
+THRESHOLD = 0.999
+"""Least confidence of a VIN that is accepted: at most one wrong in a thousand."""
+
+NUM_CANDIDATES = 5
+
+LOOKALIKES = VIN_LENGTH * (NUM_CLASSES - 1)
+"""Strings that differ from a VIN in one character."""
+
+_CHUNK = 64  # VINs at once: their tables of maker's codes fit into the cache
+_NEGLIGIBLE = 1e-9  # share of the total that a single listed VIN may be left out for
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A VIN and the probability, in [0, 1], that it is what is written."""
+
+    vin: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class CellReading:
+    """One of the 17 cells.
+
+    Attributes:
+        char: the character at this position of the best VIN.
+        confidence: the probability, in [0, 1], that it is right, all evidence weighed.
+        legible_probability: that the cell shows a legible character, in [0, 1].
+        box: its four corners (x, y) in pixels of the page; None for a cell that was cut already.
+    """
+
+    char: str
+    confidence: float
+    legible_probability: float
+    box: tuple[tuple[float, float], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VinReading:
+    """What 17 cells were read as.
+
+    Attributes:
+        file: the path as it was given; empty for cells that came as arrays.
+        page: number of the page, from 1; None for cells that were cut already.
+        vin: the best VIN.
+        confidence: the calibrated probability, in [0, 1], that the whole VIN is right.
+        decision: ``accept`` or ``review``.
+        reason: why it needs a review; None for an accepted one.
+        raw: the best character of each cell by itself.
+        changes: for each character of ``vin`` that is another than in ``raw``: which, and on what evidence.
+        candidates: the best VINs with their probabilities, falling, which add up to at most 1; the first is ``vin``.
+        check_digit: ``valid`` or ``invalid``; many makers write none.
+        cells: the 17 cells.
+        field: four corners (x, y) of the row of cells in pixels of the page; None for cells that were cut already.
+    """
+
+    file: str
+    page: int | None
+    vin: str
+    confidence: float
+    decision: str
+    reason: str | None
+    raw: str
+    changes: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+    check_digit: str
+    cells: tuple[CellReading, ...]
+    field: tuple[tuple[float, float], ...] | None = None
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What N VINs were decoded to, as arrays: labels are int64 class labels, probabilities float64.
+
+    Attributes:
+        raw: (N, 17), the best character of each cell by itself.
+        best: (N, 17), the best VIN.
+        confidence: (N,), the calibrated probability that it is right.
+        char_confidence: (N, 17), the probability of each of its characters, all evidence weighed.
+        candidates: (N, K, 17), the best strings, the best VIN first.
+        candidate_probs: (N, K), falling, adding up to at most 1.
+        listed: bool (N,), whether the best VIN is on the list of expected ones; False without a list.
+        accept: bool (N,).
+    """
+
+    raw: Ints
+    best: Ints
+    confidence: Floats
+    char_confidence: Floats
+    candidates: Ints
+    candidate_probs: Floats
+    listed: NDArray[np.bool_]
+    accept: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How the confidence in a whole VIN follows from the decoder's probability: its log odds, stretched and shifted.
+
+    Fitted to the VINs of validation writers and kept in the model file.
+
+    Source: J. Platt, "Probabilistic outputs for support vector machines", 1999.
+    """
+
+    slope: float = 1.0
+    offset: float = 0.0
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, str]) -> "Calibration":
+        """That of a model with this metadata; none where the model has none."""
+        fitted = json.loads(metadata.get("vins", "null")) or {}
+        return cls(fitted.get("slope", 1.0), fitted.get("offset", 0.0))
+
+    def __call__(self, probs: Floats) -> Floats:
+        """Probabilities (...) -> calibrated ones."""
+        clipped = np.clip(probs, 1e-12, 1 - 1e-12)
+        odds = self.slope * (np.log(clipped) - np.log1p(-clipped)) + self.offset
+        calibrated: Floats = 1 / (1 + np.exp(-odds))
+        return calibrated
+
+
+class Decoder:
+    """Decodes VINs with the beliefs about a market, and a list of expected VINs if there is one.
+
+    Args:
+        market: a name of ``priors.MARKETS``.
+        expected: VINs that are known already.
+        threshold: least confidence of a VIN that is accepted, in [0, 1].
+        calibration: of the confidence; as it is if None.
+        check_digit: False to leave it out of account.
+
+    Raises:
+        UsageError: no such market, or a threshold outside [0, 1].
+    """
+
+    def __init__(
+        self,
+        market: str = "any",
+        expected: ExpectedVins | None = None,
+        threshold: float = THRESHOLD,
+        calibration: Calibration | None = None,
+        check_digit: bool = True,
+    ) -> None:
+        if not 0 <= threshold <= 1:
+            raise UsageError(f"threshold {threshold}: must be from 0 to 1")
+        self.priors = market_priors(market, check_digit)
+        self.expected = expected
+        self.threshold = threshold
+        self.calibration = calibration or Calibration()
+
+    def decode(self, probs: NDArray[np.floating], legible: NDArray[np.floating] | None = None) -> Decoded:
+        """Decode N VINs.
+
+        Args:
+            probs: (N, 17, 33), the characters' probabilities, given that they are legible; rows add up to 1.
+            legible: (N, 17), the probability that a cell shows a legible character; 1 everywhere if None.
+        """
+        probs = np.asarray(probs, np.float64)
+        legible = np.ones(probs.shape[:2]) if legible is None else np.asarray(legible, np.float64)
+        starts = range(0, max(len(probs), 1), _CHUNK)
+        parts = [self._decode_chunk(probs[i : i + _CHUNK], legible[i : i + _CHUNK]) for i in starts]
+        return Decoded(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+    def _decode_chunk(self, probs: Floats, legible: Floats) -> tuple[NDArray[np.generic], ...]:
+        """The attributes of ``Decoded``, in their order."""
+        raw = probs.argmax(2)
+        ink = (1 - INK_FLOOR) * probs + INK_FLOOR / NUM_CLASSES
+        lattice = Lattice(ink, self.priors)
+        allowed = (probs.max(2, keepdims=True) < CLEAR) | (np.arange(NUM_CLASSES) == raw[:, :, None])
+        strings, scores = lattice.best(NUM_CANDIDATES, allowed)
+        total, listed = lattice.total, np.zeros(len(probs), bool)
+        sums = lattice.marginals(strings[:, 0]) * total[:, None]
+        if self.expected is not None:
+            found = [_found(self.expected, lattice, row) for row in range(len(probs))]
+            strings, scores = _merged(strings, scores, found, allowed)
+            total = total + [scores.sum() for _, scores in found]
+            listed = self.expected.contains(strings[:, 0])
+            sums = lattice.marginals(strings[:, 0]) * lattice.total[:, None] + _agreement(strings[:, 0], found)
+        best, chars = strings[:, 0], sums / total[:, None]
+        probability = np.minimum(scores / total[:, None], 1)
+        confidence = self.calibration(probability[:, 0]) * legible.clip(0, 1).prod(1)
+        rest = ((1 - confidence) / np.maximum(1 - probability[:, 0], 1e-12)).clip(0, 1)
+        candidate_probs = np.column_stack([confidence, probability[:, 1:] * rest[:, None]])
+        accept = (confidence >= self.threshold) & (legible >= LEGIBLE).all(1)
+        return raw, best, confidence, chars.clip(0, 1), strings, candidate_probs, listed, accept
+
+    def readings(
+        self, probs: NDArray[np.floating], legible: NDArray[np.floating], files: Sequence[str] | None = None
+    ) -> list[VinReading]:
+        """Decode N VINs (see `decode`) into readings, with the names of their files if they have any."""
+        decoded = self.decode(probs, legible)
+        files = [""] * len(probs) if files is None else files
+        return [
+            self._reading(decoded, row, file, np.asarray(probs[row], np.float64), np.asarray(legible[row], np.float64))
+            for row, file in enumerate(files)
+        ]
+
+    def _reading(self, decoded: Decoded, row: int, file: str, probs: Floats, legible: Floats) -> VinReading:
+        vin, raw = _text(decoded.best[row]), _text(decoded.raw[row])
+        accept, check_valid = bool(decoded.accept[row]), check_digit(vin) == vin[CHECK_POSITION]
+        candidates = zip(decoded.candidates[row], decoded.candidate_probs[row].tolist(), strict=True)
+        confidences = decoded.char_confidence[row].tolist()
+        return VinReading(
+            file=file,
+            page=None,
+            vin=vin,
+            confidence=float(decoded.confidence[row]),
+            decision="accept" if accept else "review",
+            reason=None if accept else self._reason(decoded, row, vin, probs, legible),
+            raw=raw,
+            changes=_changes(vin, raw, bool(decoded.listed[row])),
+            candidates=tuple(Candidate(_text(labels), prob) for labels, prob in candidates if prob > 0),
+            check_digit="valid" if check_valid else "invalid",
+            cells=tuple(map(CellReading, vin, confidences, legible.tolist())),
+        )
+
+    def _reason(self, decoded: Decoded, row: int, vin: str, probs: Floats, legible: Floats) -> str:
+        """Why a VIN needs a review, in a few words."""
+        unread = [str(position + 1) for position in np.flatnonzero(legible < LEGIBLE)]
+        if unread:
+            return f"no legible character in cell{'s' * (len(unread) > 1)} {', '.join(unread)}"
+        doubts = []
+        confidences = decoded.char_confidence[row]
+        for position in np.argsort(confidences, kind="stable")[:2]:
+            if confidences[position] < self.threshold:
+                others = np.where(np.arange(NUM_CLASSES) == decoded.best[row, position], -1, probs[position])
+                doubts.append(f"character {position + 1}: {vin[position]} or {CHARSET[others.argmax()]}")
+        rate = self.priors.check_rates[self.priors.group[decoded.best[row, 0]]]
+        if check_digit(vin) != vin[CHECK_POSITION] and rate > 0.5:
+            doubts.append(f"check digit {vin[CHECK_POSITION]}, {check_digit(vin)} expected")
+        return "; ".join(doubts) or f"confidence below {self.threshold:g}"
+
+
+def _text(labels: Ints) -> str:
+    return "".join(CHARSET[label] for label in labels)
+
+
+def _changes(vin: str, raw: str, listed: bool) -> tuple[str, ...]:
+    """What was rewritten, and on what evidence."""
+    if listed:
+        evidence = "a VIN that is expected"
+    elif check_digit(vin) == vin[CHECK_POSITION] and check_digit(raw) != raw[CHECK_POSITION]:
+        evidence = "the check digit"
+    else:
+        evidence = "what is usual there"
+    return tuple(
+        f"character {position + 1}: {new} instead of {old}, by {evidence}"
+        for position, (new, old) in enumerate(zip(vin, raw, strict=True))
+        if new != old
+    )
+
+
+# The list of expected VINs. A VIN that is not on it is taken to look like a listed one but for one character: so a
+# listed string is worth (1 - UNLISTED) / UNLISTED * LOOKALIKES times as much as one that is not listed, and no more. If
+# unlisted VINs were spread over all 33**17 strings, clear characters would be rewritten to find a VIN on the list.
+
+_LISTED_WORTH = (1 - UNLISTED) / UNLISTED * LOOKALIKES
+
+_Found = tuple[NDArray[np.int64], Floats]
+"""Listed VINs (M, 17) that a reading may be, and what being listed adds to their scores (M,)."""
+
+
+def _found(expected: ExpectedVins, lattice: Lattice, row: int) -> _Found:
+    most = _LISTED_WORTH * lattice.most_beside_factors
+    rows = expected.near(lattice.factors[row], _NEGLIGIBLE * float(lattice.total[row]) / most)
+    labels = expected.labels[rows].astype(np.int64)
+    return labels, _LISTED_WORTH * lattice.scores(labels, np.full(len(labels), row))
+
+
+def _merged(strings: Ints, scores: Floats, found: list[_Found], allowed: NDArray[np.bool_]) -> tuple[Ints, Floats]:
+    """The best strings with the listed ones among them, at their worth."""
+    strings, scores = strings.copy(), scores.copy()
+    positions = np.arange(VIN_LENGTH)
+    for row, (labels, extra) in enumerate(found):
+        usable = allowed[row][positions, labels].all(1)
+        worth = {tuple(string): score for string, score in zip(strings[row].tolist(), scores[row], strict=True)}
+        for string, score in zip(labels[usable].tolist(), extra[usable], strict=True):
+            key = tuple(string)
+            worth[key] = worth.get(key, score / _LISTED_WORTH) + score
+        best = sorted(worth, key=lambda key: -worth[key])[: scores.shape[1]]
+        strings[row], scores[row] = best, [worth[key] for key in best]
+    return strings, scores
+
+
+def _agreement(best: Ints, found: list[_Found]) -> Floats:
+    """(N, 17): what is added to the sums of the strings with these characters."""
+    return np.stack([extra @ (labels == own) for own, (labels, extra) in zip(best, found, strict=True)])

@@ -1,0 +1,142 @@
+"""Calibrates the confidence in whole VINs on validation writers.
+
+VINs are drawn as the decoder believes them to be; their characters are validation pictures of EMNIST as they are, or
+EMNIST or recorded pen strokes in rendered cells. The strokes of one VIN come from one writer, as far as that writer
+wrote all of its characters. What the decoder makes of them, against what was written, gives the calibration.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vinscribe.cells import normalise
+from vinscribe.charset import ILLEGIBLE, NUM_CLASSES, label_of
+from vinscribe.classifier import given_legible
+from vinscribe.decode import Calibration, Decoder
+from vinscribe.priors import Priors, market_priors
+from vinscribe.training.augment import AugmentSettings, render
+from vinscribe.training.batches import Data, stroke_glyphs
+from vinscribe.training.glyphs import Glyphs, ImageGlyphs
+from vinscribe.vin import CHECK_CHARS, CHECK_POSITION, VALUES, VIN_LENGTH, WEIGHTS
+
+Labels = NDArray[np.int64]
+
+NUM_VINS = 1000
+"""Of each kind: bare glyphs, glyphs in cells, strokes in cells."""
+
+_WRITERS_TRIED = 8
+
+
+@dataclass(frozen=True)
+class VinCalibration:
+    """What was fitted, to how many VINs, and how many of them were read right."""
+
+    slope: float
+    offset: float
+    num_vins: int
+    exact: float
+
+
+def calibrate_vins(
+    probs_of: Callable[[Tensor], NDArray[np.float32]],
+    data: Data,
+    settings: AugmentSettings,
+    size_px: int,
+    num_vins: int = NUM_VINS,
+    seed: int = 0,
+) -> VinCalibration:
+    """Fits the calibration of whole VINs.
+
+    Args:
+        probs_of: cells (N, 1, size_px, size_px) uint8 -> calibrated probabilities (N, 34).
+        data: whose validation pictures and strokes are used.
+        settings: how cells are rendered.
+        size_px: the network's input side.
+        num_vins: of each kind.
+        seed: of the VINs and cells.
+    """
+    rng = np.random.default_rng([seed, num_vins])
+    kinds = [_emnist(data, replace(settings, bare=1.0, illegible=0.0)), _emnist(data, replace(settings, bare=0.0))]
+    if data.validation_strokes:
+        kinds.append(_strokes(data, settings))
+    vins = sample_vins(market_priors("any"), num_vins * len(kinds), rng)
+    probs = np.empty((len(vins), VIN_LENGTH, NUM_CLASSES))
+    legible = np.empty((len(vins), VIN_LENGTH))
+    for row, vin in enumerate(vins):
+        cells = np.stack([normalise(picture, size_px) for picture in kinds[row % len(kinds)](vin, rng)])
+        outputs = probs_of(torch.from_numpy(cells)[:, None])
+        probs[row], legible[row] = given_legible(outputs), 1 - outputs[:, ILLEGIBLE]
+    decoded = Decoder().decode(probs)
+    right = (decoded.best == vins).all(1)
+    calibration = fit_calibration(decoded.confidence, right)
+    return VinCalibration(calibration.slope, calibration.offset, len(vins), float(right.mean()))
+
+
+def sample_vins(priors: Priors, count: int, rng: np.random.Generator) -> Labels:
+    """VINs as the priors believe them to be: int64 (count, 17) class labels."""
+    vins = np.empty((count, VIN_LENGTH), np.int64)
+    codes = rng.choice(priors.wmi.size, count, p=priors.wmi.ravel() / priors.wmi.sum())
+    vins[:, 0], vins[:, 1], vins[:, 2] = np.unravel_index(codes, priors.wmi.shape)
+    for position in range(3, VIN_LENGTH):
+        shares = priors.free_check if position == CHECK_POSITION else priors.positions[position]
+        vins[:, position] = rng.choice(NUM_CLASSES, count, p=shares / shares.sum())
+    has_check = rng.random(count) < priors.check_rates[priors.group[vins[:, 0]]]
+    check_labels = np.array([label_of(char) for char in CHECK_CHARS])
+    remainders = (VALUES[vins] * WEIGHTS).sum(1) % len(CHECK_CHARS)  # position 9 itself weighs nothing
+    vins[has_check, CHECK_POSITION] = check_labels[remainders[has_check]]
+    return vins
+
+
+def fit_calibration(probs: NDArray[np.float64], right: NDArray[np.bool_]) -> Calibration:
+    """The slope and offset of the log odds with the lowest negative log likelihood; the slope stays above 0."""
+    from scipy.optimize import minimize
+
+    clipped = np.clip(probs, 1e-12, 1 - 1e-12)
+    odds = np.log(clipped) - np.log1p(-clipped)
+
+    def loss(parameters: NDArray[np.float64]) -> float:
+        logits = np.exp(parameters[0]) * odds + parameters[1]
+        return float(np.mean(np.logaddexp(0, np.where(right, -logits, logits))))
+
+    log_slope, offset = minimize(loss, np.zeros(2), method="Nelder-Mead").x
+    return Calibration(float(np.exp(log_slope)), float(offset))
+
+
+_Draw = Callable[[Labels, np.random.Generator], list[NDArray[np.uint8]]]
+
+
+def _emnist(data: Data, settings: AugmentSettings) -> _Draw:
+    split = data.validation
+    glyphs = ImageGlyphs(split.images, split.labels)
+    by_class = [np.flatnonzero(split.labels == label) for label in range(NUM_CLASSES)]
+
+    def draw(vin: Labels, rng: np.random.Generator) -> list[NDArray[np.uint8]]:
+        return [_picture(glyphs, int(rng.choice(by_class[label])), settings, rng) for label in vin]
+
+    return draw
+
+
+def _strokes(data: Data, settings: AugmentSettings) -> _Draw:
+    strokes = data.validation_strokes
+    assert strokes is not None  # noqa: S101
+    glyphs = stroke_glyphs(strokes)
+    writers = np.unique(strokes.writers)
+    classes = strokes.labels == np.arange(NUM_CLASSES)[:, None]
+    of_writer = {str(name): [np.flatnonzero(own & (strokes.writers == name)) for own in classes] for name in writers}
+    of_all = [np.flatnonzero(own) for own in classes]
+
+    def draw(vin: Labels, rng: np.random.Generator) -> list[NDArray[np.uint8]]:
+        tried = [of_writer[str(writer)] for writer in rng.choice(writers, _WRITERS_TRIED)]
+        own = max(tried, key=lambda by_class: sum(len(by_class[label]) > 0 for label in vin))
+        chosen = [rng.choice(own[label] if len(own[label]) else of_all[label]) for label in vin]
+        return [_picture(glyphs, int(index), settings, rng) for index in chosen]
+
+    return draw
+
+
+def _picture(glyphs: Glyphs, index: int, settings: AugmentSettings, rng: np.random.Generator) -> NDArray[np.uint8]:
+    return render(glyphs, index, replace(settings, illegible=0.0), rng)[0]
