@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vinscribe.expected import ExpectedVins
-from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_digit
 
 from vinscribe.charset import CHARSET, NUM_CLASSES, label_of
 from vinscribe.decode import Calibration, Decoder
 from vinscribe.errors import UsageError
+from vinscribe.expected import ExpectedVins
 from vinscribe.priors import MARKETS
+from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_digit
 
 VALID = "1HGCM82633A004352"
 FAILING = ("XTAGFK330JY144213", "VF1LM1B0H36666155", "W0LPC6DB3CC123456", "6FPAAAJGAT4Z00001")

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_digit
 
 from vinscribe.charset import CHARSET, NUM_CLASSES, label_of
 from vinscribe.lattice import Lattice
 from vinscribe.priors import MARKETS, market_priors
+from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_digit
 
 
 def sparse_ink(rng, choices):

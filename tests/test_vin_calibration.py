@@ -41,7 +41,8 @@ def test_fit_finds_the_calibration(slope, offset):
 
 def test_calibration_travels_in_the_metadata():
     assert Calibration.of({}) == Calibration.of({"vins": "null"}) == Calibration(1.0, 0.0)
-    assert Calibration.of({"vins": '{"slope": 0.8, "offset": -0.3, "num_vins": 10, "exact": 0.5}'}) == Calibration(0.8, -0.3)
+    fitted = '{"slope": 0.8, "offset": -0.3, "num_vins": 10, "exact": 0.5}'
+    assert Calibration.of({"vins": fitted}) == Calibration(0.8, -0.3)
 
 
 def test_whole_vins_are_drawn_from_validation_alone():

@@ -186,10 +186,10 @@ class Decoder:
             probs: (N, 17, 33), the characters' probabilities, given that they are legible; rows add up to 1.
             legible: (N, 17), the probability that a cell shows a legible character; 1 everywhere if None.
         """
-        probs = np.asarray(probs, np.float64)
-        legible = np.ones(probs.shape[:2]) if legible is None else np.asarray(legible, np.float64)
-        starts = range(0, max(len(probs), 1), _CHUNK)
-        parts = [self._decode_chunk(probs[i : i + _CHUNK], legible[i : i + _CHUNK]) for i in starts]
+        ink = np.asarray(probs, np.float64)
+        seen = np.ones(ink.shape[:2]) if legible is None else np.asarray(legible, np.float64)
+        starts = range(0, max(len(ink), 1), _CHUNK)
+        parts = [self._decode_chunk(ink[i : i + _CHUNK], seen[i : i + _CHUNK]) for i in starts]
         return Decoded(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
     def _decode_chunk(self, probs: Floats, legible: Floats) -> tuple[NDArray[np.generic], ...]:

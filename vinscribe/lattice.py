@@ -72,19 +72,22 @@ class Lattice:
     @cached_property
     def total(self) -> Floats:
         """(N,): the sum of the scores of all strings."""
-        return np.einsum("nw,nw->n", self._codes, self._code_completions)
+        total: Floats = np.einsum("nw,nw->n", self._codes, self._code_completions)
+        return total
 
     @cached_property
     def _codes(self) -> Floats:
         """(N, 35937): what each maker's code is worth."""
         first, second, third = (self.factors[:, position] for position in range(3))
         pairs = first[:, :, None] * second[:, None]
-        return ((pairs[..., None] * third[:, None, None]) * self._priors.wmi).reshape(-1, NUM_CLASSES**3)
+        codes: Floats = ((pairs[..., None] * third[:, None, None]) * self._priors.wmi).reshape(-1, NUM_CLASSES**3)
+        return codes
 
     @cached_property
     def _leaves(self) -> Floats:
         """(13, N, 11): the characters' worth at each position behind the code, summed up by remainder."""
-        return np.matmul(self.factors[:, _BACK].transpose(1, 0, 2), _ONE_HOT)
+        leaves: Floats = np.matmul(self.factors[:, _BACK].transpose(1, 0, 2), _ONE_HOT)
+        return leaves
 
     @cached_property
     def _prefixes(self) -> list[Floats]:
@@ -99,7 +102,8 @@ class Lattice:
     @cached_property
     def _check_sums(self) -> Floats:
         """(N, G, 11): sums over position 9, by group and by the others' remainder."""
-        return np.einsum("nc,gcr->ngr", self.factors[:, CHECK_POSITION], self._check)
+        sums: Floats = np.einsum("nc,gcr->ngr", self.factors[:, CHECK_POSITION], self._check)
+        return sums
 
     @cached_property
     def _code_completions(self) -> Floats:
@@ -109,7 +113,8 @@ class Lattice:
 
     def _by_code(self, values: Floats) -> Floats:
         """(N, G, 11) -> (N, 35937)."""
-        return np.take(values.reshape(-1, self._num_groups * _NUM_REMAINDERS), self._group, axis=1)
+        spread: Floats = np.take(values.reshape(-1, self._num_groups * _NUM_REMAINDERS), self._group, axis=1)
+        return spread
 
     def marginals(self, labels: Ints) -> Floats:
         """(N, 17): the share of the total that belongs to strings with these characters (N, 17) at their positions."""
@@ -145,7 +150,10 @@ class Lattice:
         """(N,): the sum over the strings with these characters (N,) at position 9."""
         others = np.einsum("ngs,nrs->ngr", by_group, self._prefixes[-1][:, _DIFFERENCE])
         worth = self._check[:, labels].transpose(1, 0, 2)  # (N, G, 11)
-        return np.einsum("ngr,ngr->n", others, worth) * self.factors[np.arange(len(self)), CHECK_POSITION, labels]
+        marginal: Floats = (
+            np.einsum("ngr,ngr->n", others, worth) * self.factors[np.arange(len(self)), CHECK_POSITION, labels]
+        )
+        return marginal
 
     # Single strings
 

@@ -16,7 +16,7 @@ from vinscribe.training.pen import write
 
 Ink = NDArray[np.uint8]
 """uint8 (height, width): how much ink there is, 0 to 255."""
-Strokes = Sequence[NDArray[np.float32]]
+Strokes = Sequence[NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
