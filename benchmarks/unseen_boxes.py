@@ -219,9 +219,12 @@ KINDS = tuple(_DRAW)
 corner marks; hatched, dotted or waved grounds; embossed frames with a shadow."""
 
 
-def new_page(kind: str, rng: np.random.Generator) -> Page:
-    """A sheet with an empty box of a kind, often with parts of the boxes on its left and right."""
-    height = FINE * int(np.exp(rng.uniform(np.log(SMALLEST_PX), np.log(LARGEST_PX + 1))))
+def new_page(kind: str, rng: np.random.Generator, height_px: int | None = None) -> Page:
+    """A sheet with an empty box of a kind, often with parts of the boxes on its left and right.
+
+    The picture is ``height_px`` high, or as high as the random generator has it.
+    """
+    height = FINE * (height_px or int(np.exp(rng.uniform(np.log(SMALLEST_PX), np.log(LARGEST_PX + 1)))))
     width = int(np.clip(height * rng.uniform(0.75, 1.25), FINE * SMALLEST_PX, FINE * LARGEST_PX))
     # Above zero the picture is larger than the box, below zero a line is cut off.
     margins = rng.uniform(-0.03, 0.14, 4) * min(height, width)

@@ -5,7 +5,7 @@ generator alone, and on the glyphs.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from unseen_boxes import FINE, Colour, Page, draw_line, new_page
 
 Glyph = NDArray[np.uint8]
-"""(28, 28), white on black, as EMNIST has them."""
+"""White on black, (28, 28) as EMNIST has them or larger."""
 Box = tuple[float, float, float, float]
 
+SIZES = (0.35, 0.9)
+"""Longer side of a character, in parts of its box's height."""
 _LEAST_INK_PX = 15  # of the longer side: a person reads these as well as the 20 px of the bare glyph
 _INKS: list[Colour] = [(30, 28, 26), (60, 52, 50), (150, 62, 34), (176, 90, 50), (105, 105, 108)]
 
@@ -33,10 +35,33 @@ def draw_character(kind: str, glyph: Glyph, neighbours: Sequence[Glyph], rng: np
         neighbours: two glyphs that may stand in the boxes on the left and right and reach in.
         rng: decides all the rest.
     """
-    page = new_page(kind, rng)
-    ink = _place(page, glyph, rng)
+    return write_into(new_page(kind, rng), glyph, neighbours, rng, rng)
+
+
+def write_into(
+    page: Page,
+    glyph: Glyph,
+    neighbours: Sequence[Glyph | None],
+    rng: np.random.Generator,
+    scan: np.random.Generator,
+    sizes: tuple[float, float] = SIZES,
+) -> NDArray[np.uint8]:
+    """As `draw_character`, on a copy of a page with an empty box.
+
+    Args:
+        page: from `new_page`.
+        glyph: the character.
+        neighbours: two glyphs that may reach in from the left and right; None at the end of a row.
+        rng: decides what differs from cell to cell: place, size, dirt, grain.
+        scan: decides what the cells of one form have in common: the pen's colour, how scanner or camera took the sheet.
+            With a generator of the same seed for each cell they look like one form.
+        sizes: least and largest size of the character, in parts of the box's height.
+    """
+    page = replace(page, canvas=page.canvas.copy())
+    ink = _place(page, glyph, rng, sizes)
     others = _neighbours(page, neighbours, ink.box, rng) if rng.random() < 0.35 else page.blank()
-    return _finish(page, np.maximum(ink.alpha, others), rng, dirt=int(rng.integers(1, 4)) if rng.random() < 0.3 else 0)
+    dirt = int(rng.integers(1, 4)) if rng.random() < 0.3 else 0
+    return _finish(page, np.maximum(ink.alpha, others), rng, dirt, scan)
 
 
 def draw_empty(kind: str, neighbours: Sequence[Glyph], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -97,12 +122,12 @@ class Ink:
     box: Box
 
 
-def _place(page: Page, glyph: Glyph, rng: np.random.Generator) -> Ink:
-    """Put a glyph into the page's box: 35-90 % of its height, off centre, now and then across a line."""
+def _place(page: Page, glyph: Glyph, rng: np.random.Generator, sizes: tuple[float, float] = SIZES) -> Ink:
+    """Put a glyph into the page's box, off centre, now and then across a line."""
     canvas_height, canvas_width = page.canvas.shape[:2]
     ink = _cropped(glyph)
     longest = max(ink.shape)
-    side = max(rng.uniform(0.35, 0.9) * page.height, _LEAST_INK_PX * FINE)
+    side = max(rng.uniform(*sizes) * page.height, _LEAST_INK_PX * FINE)
     scale = min(side, 0.9 * page.height * longest / ink.shape[0], 0.92 * page.width * longest / ink.shape[1]) / longest
     height, width = (max(2, round(side * scale)) for side in ink.shape)
     left, top, right, bottom = page.box
@@ -136,11 +161,15 @@ def _scaled_onto(page: Page, ink: Glyph, box: Box, contrast: float = 1.3) -> NDA
     return np.clip((drawn - 0.3) * contrast + 0.3, 0, 1)
 
 
-def _neighbours(page: Page, glyphs: Sequence[Glyph], own: Box | None, rng: np.random.Generator) -> NDArray[np.float32]:
+def _neighbours(
+    page: Page, glyphs: Sequence[Glyph | None], own: Box | None, rng: np.random.Generator
+) -> NDArray[np.float32]:
     """Glyphs in the boxes on the left and right that reach a little into this one, clear of its own ink."""
     left, top, right, bottom = page.box
     alpha = page.blank()
     for way, glyph in zip((-1, 1), glyphs, strict=True):
+        if glyph is None:
+            continue
         ink = _cropped(glyph)
         height = page.height * rng.uniform(0.5, 0.85)
         width = height * ink.shape[1] / ink.shape[0]
@@ -154,25 +183,35 @@ def _neighbours(page: Page, glyphs: Sequence[Glyph], own: Box | None, rng: np.ra
     return alpha
 
 
-def _finish(page: Page, alpha: NDArray[np.float32], rng: np.random.Generator, dirt: int) -> NDArray[np.uint8]:
-    """Lay the ink on the page, soil it, and take the picture: half of them as a scanner, half as a camera would."""
-    colour = _INKS[rng.integers(len(_INKS))]
-    opacity = rng.uniform(0.85, 1.0)
+def _finish(
+    page: Page,
+    alpha: NDArray[np.float32],
+    rng: np.random.Generator,
+    dirt: int,
+    scan: np.random.Generator | None = None,
+) -> NDArray[np.uint8]:
+    """Lay the ink on the page, soil it, and take the picture: half of them as a scanner, half as a camera would.
+
+    What ``scan`` decides does not depend on the cell; ``rng`` decides the rest, and all of it if there is no ``scan``.
+    """
+    scan = scan or rng
+    colour = _INKS[scan.integers(len(_INKS))]
+    opacity = scan.uniform(0.85, 1.0)
     if colour[0] > 100 and colour[2] > 100:  # a pencil leaves out the paper's pits
         grain = cv2.GaussianBlur(rng.uniform(0, 1, alpha.shape).astype(np.float32), (0, 0), FINE * 0.6)
         opacity = 1 - np.clip((grain - 0.5) * 2.5, 0, 0.4)
     page.canvas[:] += (alpha * opacity)[..., np.newaxis] * (np.array(colour, np.float32) - page.canvas)
     _soil(page, dirt, rng)
-    if rng.random() < 0.5:
-        _turn(page, rng.uniform(-3, 3))
+    if scan.random() < 0.5:
+        _turn(page, scan.uniform(-3, 3))
     size = (page.canvas.shape[1] // FINE, page.canvas.shape[0] // FINE)
     picture: NDArray[Any] = cv2.resize(page.canvas, size, interpolation=cv2.INTER_AREA)
-    if rng.random() < 0.5:
-        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 0.45 + size[1] / 200))
-    if rng.random() < 0.4:
-        picture = _shaded(picture, rng)
-    picture += rng.normal(0, rng.uniform(0.5, 7), picture.shape[:2]).astype(np.float32)[..., np.newaxis]
-    if rng.random() < 0.25:
+    if scan.random() < 0.5:
+        picture = cv2.GaussianBlur(picture, (0, 0), scan.uniform(0.3, 0.45 + size[1] / 200))
+    if scan.random() < 0.4:
+        picture = _shaded(picture, scan)
+    picture += rng.normal(0, scan.uniform(0.5, 7), picture.shape[:2]).astype(np.float32)[..., np.newaxis]
+    if scan.random() < 0.25:
         picture = 255 - picture
     return np.clip(np.round(picture), 0, 255).astype(np.uint8)
 

@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vinscribe.errors import ImageError, UsageError
-from vinscribe.images import MAX_PIXELS, decode_grey, list_pictures, read_grey
+from vinscribe.images import (
+    MAX_PIXELS,
+    decode_grey,
+    has_pictures,
+    list_folders,
+    list_pictures,
+    natural_order,
+    read_grey,
+)
 
 LETTER = draw("R", 64)
 LOSSLESS = [".png", ".bmp", ".tif"]
@@ -209,3 +217,48 @@ def test_list_pictures_of_no_directory(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UsageError, match="not a directory"):
         list_pictures(str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["1.png", "2.PNG", "10.png", "11.png"],
+        ["cell.png", "cell (1).png", "cell (2).png", "cell (10).png"],
+        ["a1b2.png", "a1b10.png", "a2b1.png", "A3.png", "b.png"],
+        ["01.png", "1.jpg", "1.png", "2.bmp"],
+        ["card.2", "card.10"],
+        ["a", "a1", "a2b", "ab"],
+        ["²", "³"],
+    ],
+)
+def test_natural_order(names):
+    backwards = names[::-1]
+    assert sorted(backwards, key=natural_order) == names
+    assert sorted([f"d10/{name}" for name in backwards], key=natural_order) == [f"d10/{name}" for name in names]
+
+
+@given(st.sets(st.text(st.characters(exclude_characters="/\\\0"), min_size=1, max_size=8)))
+def test_natural_order_can_compare_all_names(names):
+    names = sorted(names - {".", ".."})
+    backwards = names[::-1]
+    assert sorted(names, key=natural_order) == sorted(backwards, key=natural_order)
+
+
+def test_folders_are_listed_in_natural_order(tmp_path):
+    for name in ("card10", "card2", ".hidden", "Card1"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "a.png").write_bytes(b"")
+    assert list_folders(f"{tmp_path}/") == [f"{tmp_path}/{name}" for name in ("Card1", "card2", "card10")]
+    with pytest.raises(UsageError, match="no such directory"):
+        list_folders(str(tmp_path / "none"))
+
+
+def test_has_pictures(tmp_path):
+    assert not has_pictures(str(tmp_path))
+    for name in ("a.txt", ".b.png"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "c.png").mkdir()
+    assert not has_pictures(str(tmp_path))
+    (tmp_path / "d.TIF").write_bytes(b"")
+    assert has_pictures(str(tmp_path))
+    assert has_pictures(str(tmp_path / "none"))  # whoever reads it will say what is wrong

@@ -1,31 +1,22 @@
-"""The stroke alphabet, the pen, and the sample pictures in the repository."""
+"""The stroke alphabet and the pen."""
 
-import csv
 import subprocess
 import sys
-from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from vinscribe.charset import CHARSET
-from vinscribe.errors import DataError, UsageError
-from vinscribe.training import pen, samples
+from vinscribe.errors import UsageError
+from vinscribe.training import pen
 from vinscribe.training.alphabet import ALPHABET, Variant, variant_of
 from vinscribe.training.pen import Hand, draw, write
-from vinscribe.training.samples import write_samples
 
-SAMPLES = Path(__file__).parent.parent / "samples" / "characters"
 EVERY_VARIANT = [(char, variant.name) for char in CHARSET for variant in ALPHABET[char]]
 
 
 def rng(seed=0):
     return np.random.default_rng(seed)
-
-
-def read(path):
-    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
 
 
 def test_alphabet_has_the_vin_characters():
@@ -261,72 +252,6 @@ def test_bad_requests():
         write("7", rng(), "open")
     with pytest.raises(UsageError, match="size_px=7"):
         draw("A", rng(), 7)
-
-
-def test_samples_hold_every_character_and_many_kinds(tmp_path):
-    paths = write_samples(tmp_path / "a")
-    assert [path.name[0] for path in paths] == list(CHARSET)
-    pictures = {path.name: read(path) for path in paths}
-    sides = [picture.shape[0] for picture in pictures.values()]
-    assert 28 <= min(sides) < max(sides) <= 90
-    assert len(set(sides)) > 10
-    assert {path.suffix for path in paths} == {".png", ".jpg"}
-    assert any(picture.dtype == np.uint16 for picture in pictures.values())
-    assert any(picture.ndim == 3 and picture.shape[2] == 4 for picture in pictures.values())
-    light = [np.median(picture[..., :3]) > 128 for picture in pictures.values() if picture.dtype == np.uint8]
-    assert 10 < sum(light) < 23
-    assert {"A.png", "0_slashed.png", "1_upstroke.png", "7_crossed.png", "9_curled.png"} <= set(pictures)
-
-
-def lined(picture):
-    """Whether a line runs along an edge: most of a row or column near it differs from the middle ones' paper."""
-    grey = picture if picture.ndim == 2 else picture[..., :3].mean(axis=2)
-    grey = grey.astype(float) / np.iinfo(picture.dtype).max
-    off = np.abs(grey - np.median(grey)) > 0.06
-    if min(off.shape) < 44:  # small pictures have no room for both
-        return False
-    sides = (off[:8], off[::-1][:8], off.T[:8], off.T[::-1][:8])
-    return any(side.mean(axis=1).max() > 0.4 for side in sides)
-
-
-def test_about_half_of_the_samples_show_their_box(tmp_path):
-    pictures = {path.name[0]: read(path) for path in write_samples(tmp_path)}
-    boxed = {char for char, picture in pictures.items() if lined(picture)}
-    assert boxed == set(samples._KIND_OF) - set(samples._KINDS["bare"] + samples._KINDS["paper"])
-    assert 14 <= len(boxed) <= 20
-    for char in samples._KINDS["frame"]:
-        picture = pictures[char].astype(float) / np.iinfo(pictures[char].dtype).max
-        assert picture.shape == (72, 72)
-        assert (picture[:2].min(), picture[:, :2].min(), picture[-2:].mean() > 0.9) == (1, 1, True)
-        assert picture[5:-5, 7:-5].min() == 0
-
-
-def test_samples_are_the_same_again(tmp_path):
-    first, second, other = (write_samples(tmp_path / str(i), seed) for i, seed in enumerate((7, 7, 8)))
-    for one, two in zip(first, second, strict=True):
-        np.testing.assert_array_equal(read(one), read(two))
-    assert any(read(one).shape != read(two).shape for one, two in zip(first, other, strict=True))
-
-
-def test_samples_in_the_repository_are_those_of_the_command(tmp_path):
-    # Other versions of numpy and OpenCV may round a pixel otherwise; the pictures must still be the same to the eye.
-    write_samples(tmp_path)
-    assert {path.name for path in SAMPLES.iterdir()} == {path.name for path in tmp_path.iterdir()}
-    assert (SAMPLES / "labels.csv").read_bytes() == (tmp_path / "labels.csv").read_bytes()
-    with open(SAMPLES / "labels.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert "".join(row["label"] for row in rows) == CHARSET
-    for row in rows:
-        ours, new = read(SAMPLES / row["file"]), read(tmp_path / row["file"])
-        assert (ours.shape, ours.dtype) == (new.shape, new.dtype)
-        assert np.abs(ours.astype(float) - new).mean() <= 0.01 * np.iinfo(ours.dtype).max, row["file"]
-    assert sum(path.stat().st_size for path in SAMPLES.iterdir()) < 100_000
-
-
-def test_samples_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(DataError, match="Cannot write the samples"):
-        write_samples(tmp_path / "file")
 
 
 def test_command_and_its_imports(tmp_path):

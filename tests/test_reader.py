@@ -7,13 +7,15 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from drawn import BLOT, draw, write_model
+from drawn import BLOT, METADATA, draw, write_model
 
 from vinscribe.cells import normalise
 from vinscribe.charset import CHARSET
-from vinscribe.errors import ImageError
+from vinscribe.decode import Calibration, VinReading
+from vinscribe.errors import ImageError, ModelError, UsageError
+from vinscribe.expected import ExpectedVins
 from vinscribe.images import list_pictures
-from vinscribe.reader import CharacterReading, Reader, Unreadable
+from vinscribe.reader import VINS_AT_ONCE, CharacterReading, Reader, Unreadable
 
 
 @pytest.fixture(scope="module", params=[(28, 33), (40, 34)], ids=["28px-33", "40px-34"])
@@ -147,6 +149,132 @@ def test_paths_are_taken_as_they_are_needed(reader, tmp_path):
     assert taken <= 10 + 4 * (2 * (os.cpu_count() or 1) + 2)
 
 
+VIN = "1HGCM82633A004352"
+
+
+@pytest.fixture(scope="module")
+def vin_model(tmp_path_factory):
+    # Of large cells this kind of model is sure enough for whole VINs.
+    return write_model(tmp_path_factory.mktemp("model") / "model.onnx", size=128, num_outputs=34)
+
+
+def cells_of(vin):
+    return [draw(char, 30 + 3 * number) for number, char in enumerate(vin)]
+
+
+def write_folder(folder, vin):
+    folder.mkdir()
+    for number, cell in enumerate(cells_of(vin)):
+        cv2.imwrite(str(folder / f"{number}.png"), cell)
+    return str(folder)
+
+
+def test_the_cells_of_a_vin_are_read(vin_model):
+    reading = Reader(vin_model).read_cells(cells_of(VIN))
+    assert isinstance(reading, VinReading)
+    assert (reading.vin, reading.raw, reading.decision, reading.file) == (VIN, VIN, "accept", "")
+    assert "".join(cell.char for cell in reading.cells) == VIN
+    assert min(cell.legible_probability for cell in reading.cells) > 0.99
+
+
+def test_probabilities_are_those_given_a_legible_character(vin_model, monkeypatch):
+    reader = Reader(vin_model)
+    outputs = np.full((17, 34), 1e-9, np.float32)
+    outputs[np.arange(17), [CHARSET.index(char) for char in VIN]] = 0.7
+    outputs[:, 33] = 0.3
+    monkeypatch.setattr(reader.classifier, "outputs", lambda _: outputs)
+    cells = reader.read_cells(cells_of(VIN)).cells
+    assert [cell.legible_probability for cell in cells] == pytest.approx([0.7] * 17)
+    assert min(cell.confidence for cell in cells) > 0.999
+
+
+@pytest.mark.parametrize("count", [0, 16, 18])
+def test_a_vin_has_seventeen_cells(vin_model, count):
+    with pytest.raises(UsageError, match=f"^{count} cells; a VIN has 17"):
+        Reader(vin_model).read_cells([draw("A")] * count)
+
+
+def test_a_cell_that_is_no_picture(vin_model):
+    with pytest.raises(ImageError):
+        Reader(vin_model).read_cells([*cells_of(VIN)[:16], np.zeros((3, 3), np.uint8)])
+
+
+def test_market_threshold_and_expected_vins_reach_the_decoder(vin_model):
+    expected = ExpectedVins.of([VIN])
+    decoder = Reader(vin_model, market="europe", expected=expected, threshold=0.5).decoder
+    assert (decoder.expected is expected, decoder.threshold) == (True, 0.5)
+    assert decoder.priors is not Reader(vin_model).decoder.priors
+    for options in ({"market": "moon"}, {"threshold": 2.0}):
+        with pytest.raises(UsageError):
+            Reader(vin_model, **options).read_cells(cells_of(VIN))
+
+
+def test_the_decoder_is_made_once_and_only_for_vins(vin_model):
+    reader = Reader(vin_model, market="moon")  # a decoder cannot be made of this
+    assert reader.classify([draw("A")])[0].char == "A"
+    reader = Reader(vin_model)
+    reader.read_cells(cells_of(VIN))
+    assert reader.decoder is reader.decoder
+
+
+@pytest.mark.parametrize("said", [None, "null", '{"slope": 0.5, "offset": -1, "exact": 0.9}'])
+def test_confidence_is_calibrated_as_the_model_says(tmp_path, said):
+    metadata = METADATA if said is None else METADATA | {"vins": said}
+    decoder = Reader(write_model(tmp_path / "model.onnx", metadata)).decoder
+    assert decoder.calibration == (Calibration(0.5, -1.0) if said and "slope" in said else Calibration())
+
+
+@pytest.mark.parametrize("said", ["", "{}", "[]", '{"slope": "x", "offset": 1}'])
+def test_a_calibration_that_makes_no_sense(tmp_path, said):
+    reader = Reader(write_model(tmp_path / "model.onnx", METADATA | {"vins": said}))
+    with pytest.raises(ModelError, match="vins"):
+        reader.read_cells(cells_of(VIN))
+
+
+def test_folders_are_read_in_order_with_failures_in_their_place(vin_model, tmp_path):
+    vins = ["".join(CHARSET[(7 * number + place) % 33] for place in range(17)) for number in range(6)]
+    good = [write_folder(tmp_path / f"{number}", vin) for number, vin in enumerate(vins)]
+    folders = [good[number % len(good)] for number in range(VINS_AT_ONCE + 9)]
+    (tmp_path / "empty").mkdir()
+    places = (0, 5, VINS_AT_ONCE, len(folders) - 1)
+    for place in places:
+        folders[place] = str(tmp_path / ("empty" if place else "none"))
+    results = list(Reader(vin_model).read_cell_folders(folders))
+    assert [result.file for result in results] == folders
+    assert [number for number, result in enumerate(results) if isinstance(result, Unreadable)] == list(places)
+    assert str(results[0].error).startswith("no such directory")
+    assert str(results[5].error).startswith("0 pictures, not 17")
+    for number, result in enumerate(results):
+        if isinstance(result, VinReading):
+            assert result.raw == vins[number % len(vins)]
+    alone = Reader(vin_model).read_cells(cells_of(vins[1]))
+    together = results[1]
+    assert together.vin == alone.vin
+    assert together.confidence == pytest.approx(alone.confidence, abs=1e-4)
+
+
+def test_pictures_are_taken_in_natural_order(vin_model, tmp_path):
+    folder = write_folder(tmp_path / "a", VIN)  # 0.png to 16.png: 10.png is the eleventh
+    (reading,) = Reader(vin_model).read_cell_folders([folder])
+    assert reading.vin == VIN
+
+
+def test_folders_are_taken_as_they_are_needed(vin_model, tmp_path):
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        while True:
+            taken += 1
+            yield str(tmp_path)
+
+    results = Reader(vin_model).read_cell_folders(endless())
+    for _ in range(10):
+        next(results)
+    results.close()
+    assert taken <= VINS_AT_ONCE * (2 * (os.cpu_count() or 1) + 2)
+
+
 def test_reading_imports_neither_training_nor_web():
     code = (
         "import json, sys, vinscribe.cli, vinscribe.reader, vinscribe.classifier, onnxruntime\n"
@@ -159,6 +287,18 @@ def test_reading_imports_neither_training_nor_web():
     assert not unwanted & set(loaded)
 
 
+def test_the_command_line_is_light_and_characters_need_no_facts_about_vins(reader, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), draw("A"))
+    code = (
+        "import sys, vinscribe.cli; vinscribe.cli._build_parser()\n"
+        "assert not {'cv2', 'onnxruntime', 'vininfo', 'vinscribe.decode'} & set(sys.modules)\n"
+        "assert vinscribe.cli.inference_main(sys.argv[1:]) == 0\n"
+        "assert 'cv2' in sys.modules and 'vininfo' not in sys.modules"
+    )
+    arguments = [str(tmp_path), "--model", str(reader.classifier.path)]
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True)
+
+
 def test_importing_the_package_is_light():
     code = "import sys, vinscribe; assert not {'cv2', 'numpy', 'onnxruntime'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -169,5 +309,7 @@ def test_the_public_names():
 
     assert vinscribe.Reader is Reader
     assert vinscribe.CharacterReading is CharacterReading
+    assert vinscribe.VinReading is VinReading
+    assert all(hasattr(vinscribe, name) for name in vinscribe.__all__)
     with pytest.raises(AttributeError, match="nothing"):
         _ = vinscribe.nothing

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = ["CharacterReading", "Reader", "__version__"]
+__all__ = ["CharacterReading", "Reader", "VinReading", "__version__"]
 
 if TYPE_CHECKING:
+    from vinscribe.decode import VinReading
     from vinscribe.reader import CharacterReading, Reader
 
 
@@ -20,4 +21,8 @@ def __getattr__(name: str) -> object:
         from vinscribe import reader
 
         return getattr(reader, name)
+    if name == "VinReading":
+        from vinscribe.decode import VinReading
+
+        return VinReading
     raise AttributeError(f"module 'vinscribe' has no attribute {name!r}")

@@ -7,19 +7,18 @@ Exit status: 0 all went well; 1 something could not be read or done; 2 the comma
 import argparse
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from vinscribe import __version__
+from vinscribe import __version__, read_command, vin_command
+from vinscribe.console import BROKEN_PIPE, FAILED, INTERRUPTED, OK, WRONG_USE, Parser, Progress, quiet_libraries, say
 from vinscribe.errors import ModelError, UsageError, VinscribeError
-from vinscribe.training.commands import register  # imports no PyTorch
+from vinscribe.training import commands as training_commands  # imports no PyTorch
+
+__all__ = ["inference_main", "main", "quiet_libraries"]
 
 if TYPE_CHECKING:
     from vinscribe.reader import CharacterReading, Reader, Unreadable
-
-OK, FAILED, WRONG_USE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
 _CHARS_EXAMPLE = """\
 examples:
@@ -31,13 +30,6 @@ _INFERENCE_EXAMPLE = """\
 example:
   python inference.py samples
 """
-
-
-class _Parser(argparse.ArgumentParser):
-    """Raises UsageError where argparse would print several lines and exit."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,10 +49,10 @@ def _run(name: str, build_parser: Callable[[], argparse.ArgumentParser], argv: S
         sys.stdout.flush()
         return status
     except VinscribeError as error:
-        _say(f"{name}: {error}")
+        say(f"{name}: {error}")
         return WRONG_USE if isinstance(error, UsageError | ModelError) else FAILED
     except KeyboardInterrupt:
-        _say(f"{name}: interrupted")
+        say(f"{name}: interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         # What is still buffered has nowhere to go; without this Python would complain about it when it exits.
@@ -69,7 +61,7 @@ def _run(name: str, build_parser: Callable[[], argparse.ArgumentParser], argv: S
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="vinscribe",
         description="Read handwritten vehicle identification numbers, and train the classifier that reads them.",
         epilog="vinscribe COMMAND --help shows the options of a command, with an example.",
@@ -96,12 +88,14 @@ def _build_parser() -> argparse.ArgumentParser:
         metavar="OUT",
         help="write what the network saw, beside each picture, into this folder, with a page",
     )
-    register(commands)
+    read_command.register(commands)
+    vin_command.register(commands)
+    training_commands.register(commands)
     return parser
 
 
 def _build_inference_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="inference.py",
         description="Print '077, DIR/name.png' for each picture in DIR: the ASCII code of its character, and its path.",
         epilog=_INFERENCE_EXAMPLE,
@@ -128,12 +122,12 @@ def _run_chars(args: argparse.Namespace) -> int:
         raise UsageError(f"{error.name} is not installed; pip install -r requirements.txt") from error
     paths = list_pictures(args.directory)
     if not paths:
-        _say(f"no pictures in {args.directory} (PNG, JPEG, BMP, TIFF, WebP)")
+        say(f"no pictures in {args.directory} (PNG, JPEG, BMP, TIFF, WebP)")
         return OK
     prepare_stream(sys.stdout)
     write = formatter(args.format)
     failures = 0
-    with quiet_libraries(), _Progress(len(paths)) as progress:
+    with quiet_libraries(), Progress(len(paths)) as progress:
         reader = Reader(args.model)
         results = reader.read_characters(paths) if args.explain is None else _explained(reader, paths, args)
         for line in header(args.format):
@@ -157,73 +151,3 @@ def _explained(
     from vinscribe.explain import Explanation
 
     return Explanation(args.explain, args.directory, paths).of(reader.read_with_cells(paths))
-
-
-def _say(message: str) -> None:
-    """One line on standard error."""
-    print(message.replace("\n", "\\n"), file=sys.stderr)
-
-
-@contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Silence what the picture libraries print by themselves.
-
-    libpng and libjpeg write warnings about damaged files straight to file descriptor 2, past Python. vinscribe says
-    in a line of its own what is wrong with which file, so theirs go to the null device; ``sys.stderr`` still works.
-    """
-    sys.stderr.flush()
-    try:
-        number = sys.stderr.fileno()
-    except (AttributeError, OSError, ValueError):  # not a real file, as under a test runner: leave it alone
-        yield
-        return
-    kept, python_stderr = os.dup(number), sys.stderr
-    null = os.open(os.devnull, os.O_WRONLY)
-    sys.stderr = os.fdopen(os.dup(number), "w", buffering=1, encoding=python_stderr.encoding, errors="backslashreplace")
-    os.dup2(null, number)
-    os.close(null)
-    try:
-        yield
-    finally:
-        sys.stderr.close()
-        sys.stderr = python_stderr
-        os.dup2(kept, number)
-        os.close(kept)
-
-
-class _Progress:
-    """A counter on standard error; says nothing unless that is a terminal and the readings go elsewhere."""
-
-    def __init__(self, total: int) -> None:
-        self._shown = sys.stderr.isatty() and not sys.stdout.isatty()
-        self._total = total
-        self._done = 0
-        self._start = self._last = time.monotonic()
-
-    def __enter__(self) -> "_Progress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.clear()
-
-    def step(self) -> None:
-        """Count one picture; redraw at most ten times a second."""
-        self._done += 1
-        if not self._shown:
-            return
-        now = time.monotonic()
-        if now - self._last >= 0.1:
-            self._last = now
-            rate = self._done / (now - self._start)
-            print(f"\r{self._done:,} of {self._total:,} pictures, {rate:,.0f}/s ", end="", file=sys.stderr, flush=True)
-
-    def say(self, message: str) -> None:
-        """One line on standard error, on a line of its own even where readings go to the same place."""
-        sys.stdout.flush()  # it may hold half a line back
-        self.clear()
-        _say(message)
-
-    def clear(self) -> None:
-        """Take the counter off the screen."""
-        if self._shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

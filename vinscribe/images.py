@@ -5,6 +5,10 @@ always a C-contiguous uint8 array of shape (height, width), 0 black to 255 white
 """
 
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -28,22 +32,61 @@ def list_pictures(directory: str) -> list[str]:
     Not recursive. Hidden files (``._a.png``) and directories are left out; the case of the ending does not matter.
     Raises UsageError where the directory does not exist or cannot be listed.
     """
+    with _listing(directory) as entries:
+        names = [entry.name for entry in entries if _is_picture(entry)]
+    prefix = _prefix(directory)
+    return [prefix + name for name in sorted(names)]
+
+
+def list_folders(directory: str) -> list[str]:
+    """Paths of the folders in a directory, as ``DIRECTORY/name`` like `list_pictures`, in natural order.
+
+    Not recursive; hidden folders are left out. Raises UsageError as `list_pictures` does.
+    """
+    with _listing(directory) as entries:
+        names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    prefix = _prefix(directory)
+    return [prefix + name for name in sorted(names, key=natural_order)]
+
+
+def has_pictures(folder: str) -> bool:
+    """Whether there is a picture file in a folder; also where it cannot be listed, as nobody knows then."""
+    try:
+        with os.scandir(folder) as entries:
+            return any(_is_picture(entry) for entry in entries)
+    except OSError:
+        return True
+
+
+def natural_order(path: str) -> tuple[list[str | int], str]:
+    """Sort key of file and folder names as people number them: 2 before 10, ``cell.png`` before ``cell (1).png``."""
+    file = Path(path)
+    text = file.stem if file.suffix.lower() in ENDINGS else file.name
+    parts: list[str | int] = list(re.split("([0-9]+)", text.lower()))
+    parts[1::2] = map(int, parts[1::2])  # every second part is a number
+    return parts, file.name
+
+
+@contextmanager
+def _listing(directory: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """`os.scandir` that raises UsageError."""
     try:
         with os.scandir(directory) as entries:
-            names = [
-                entry.name
-                for entry in entries
-                if entry.name.lower().endswith(ENDINGS) and not entry.name.startswith(".") and entry.is_file()
-            ]
+            yield entries
     except FileNotFoundError:
         raise UsageError(f"no such directory: {directory}") from None
     except NotADirectoryError:
         raise UsageError(f"not a directory: {directory}; give the folder that holds the pictures") from None
     except OSError as error:
         raise UsageError(f"cannot list {directory}: {error.strerror}") from None
-    separators = "/" + (os.sep if os.sep != "/" else "")
-    prefix = directory.rstrip(separators) + "/"
-    return [prefix + name for name in sorted(names)]
+
+
+def _is_picture(entry: os.DirEntry[str]) -> bool:
+    return entry.name.lower().endswith(ENDINGS) and not entry.name.startswith(".") and entry.is_file()
+
+
+def _prefix(directory: str) -> str:
+    return directory.rstrip("/" + (os.sep if os.sep != "/" else "")) + "/"
 
 
 def read_grey(path: str | os.PathLike[str]) -> NDArray[np.uint8]:

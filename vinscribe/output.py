@@ -1,4 +1,4 @@
-"""Readings -> text: the fixed lines, JSON Lines, CSV.
+"""Readings -> text: the fixed lines, a table, JSON Lines, CSV.
 
 File names are bytes, and some of them are no text. Python keeps such bytes as lone surrogates; `prepare_stream` makes
 an output stream write them back as the bytes that they were.
@@ -9,13 +9,23 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterator
+from decimal import ROUND_FLOOR, Decimal
+from pathlib import Path
 from typing import TextIO
 
+from vinscribe.decode import VinReading
 from vinscribe.reader import CharacterReading
 
 FORMATS = ("lines", "jsonl", "csv")
+"""Of characters."""
+
+VIN_FORMATS = ("table", "jsonl", "csv")
 
 _CSV_FIELDS = ("file", "char", "code", "confidence", "top", "legible", "legible_probability")
+_VIN_CSV_FIELDS = (
+    *("file", "page", "vin", "confidence", "decision", "reason", "raw", "changes", "check_digit"),
+    *("runner_up", "runner_up_probability"),
+)
 
 
 def one_line(text: str) -> str:
@@ -78,6 +88,86 @@ def header(kind: str) -> Iterator[str]:
 def formatter(kind: str) -> Callable[[CharacterReading], str]:
     """The function that writes a reading in one of FORMATS."""
     return {"lines": to_line, "jsonl": to_json, "csv": to_csv}[kind]
+
+
+def vin_to_json(reading: VinReading) -> str:
+    """One line of JSON with all that a reading says; probabilities are rounded down, so that 1 means 1.
+
+    ASCII only, as in `to_json`.
+    """
+    return json.dumps(
+        {
+            "file": reading.file,
+            "page": reading.page,
+            "vin": reading.vin,
+            "confidence": rounded_down(reading.confidence),
+            "decision": reading.decision,
+            "reason": reading.reason,
+            "raw": reading.raw,
+            "changes": reading.changes,
+            "candidates": [
+                {"vin": each.vin, "probability": rounded_down(each.probability)} for each in reading.candidates
+            ],
+            "check_digit": reading.check_digit,
+            "cells": [
+                {
+                    "char": cell.char,
+                    "confidence": rounded_down(cell.confidence),
+                    "legible_probability": rounded_down(cell.legible_probability),
+                    "box": cell.box,
+                }
+                for cell in reading.cells
+            ],
+            "field": reading.field,
+        }
+    )
+
+
+def vin_to_csv(reading: VinReading) -> str:
+    """One CSV record without its line end: see `vin_header`; what there is not is empty.
+
+    ``runner_up`` is the second best VIN, so that whoever reviews a card can compare the two.
+    """
+    runner_up = [(each.vin, f"{rounded_down(each.probability):.6f}") for each in reading.candidates[1:2]]
+    vin, probability = runner_up[0] if runner_up else ("", "")
+    confidence, changes = f"{rounded_down(reading.confidence):.6f}", "; ".join(reading.changes)
+    says = (reading.vin, confidence, reading.decision, reading.reason, reading.raw, changes, reading.check_digit)
+    return _csv_record((reading.file, reading.page, *says, vin, probability))
+
+
+def vin_to_row(reading: VinReading, name_width: int) -> str:
+    """One line of the table: see `vin_header`.
+
+    Where the best VIN is not what the cells say each by itself, the third column has their characters at these places,
+    and dots elsewhere.
+    """
+    raw = "".join("." if own == char else own for own, char in zip(reading.raw, reading.vin, strict=True))
+    raw = "" if reading.raw == reading.vin else raw
+    confidence, name = f"{rounded_down(reading.confidence, 4):.4f}", Path(reading.file).name
+    return _row(reading.decision, confidence, reading.vin, raw, name, reading.reason or "", name_width)
+
+
+def vin_header(kind: str, name_width: int = 0) -> Iterator[str]:
+    """The lines that come before the first VIN of a format; ``name_width`` is that of the table's folder column."""
+    if kind == "csv":
+        yield _csv_record(_VIN_CSV_FIELDS)
+    if kind == "table":
+        yield _row("", "conf.", "VIN", "ink alone", "folder", "reason", name_width)
+
+
+def vin_formatter(kind: str, name_width: int = 0) -> Callable[[VinReading], str]:
+    """The function that writes a VIN in one of VIN_FORMATS."""
+    return {"table": lambda reading: vin_to_row(reading, name_width), "jsonl": vin_to_json, "csv": vin_to_csv}[kind]
+
+
+def rounded_down(probability: float, digits: int = 6) -> float:
+    """A probability with so many decimals and never more than it is: 0.9999999 is 0.999999, not 1."""
+    return float(Decimal(repr(float(probability))).quantize(Decimal(1).scaleb(-digits), ROUND_FLOOR))
+
+
+def _row(decision: str, confidence: str, vin: str, raw: str, name: str, reason: str, name_width: int) -> str:
+    row = f"{decision:<6}  {confidence:<6}  {vin:<17}  {raw:<17}  {one_line(name):<{name_width}}  {reason}"
+    return row.rstrip()
 
 
 def prepare_stream(stream: TextIO) -> None:

@@ -1,25 +1,35 @@
 """The reader: picture files or arrays -> readings."""
 
+import json
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vinscribe.cells import normalise, normalise_batch
 from vinscribe.charset import CHARSET, ILLEGIBLE
-from vinscribe.classifier import BATCH_SIZE, Classifier, core_count
-from vinscribe.errors import ImageError
-from vinscribe.images import read_grey
+from vinscribe.classifier import BATCH_SIZE, Classifier, core_count, given_legible
+from vinscribe.decode import THRESHOLD, Calibration, Decoder, VinReading
+from vinscribe.errors import ImageError, ModelError, UsageError
+from vinscribe.expected import ExpectedVins
+from vinscribe.images import list_pictures, natural_order, read_grey
+from vinscribe.vin import VIN_LENGTH
 
 TOP = 5
 """Characters listed in `CharacterReading.top`."""
+
+VINS_AT_ONCE = 32
+"""VINs that are decoded together."""
 
 _SMALL_BYTES = 65_536
 
@@ -50,7 +60,7 @@ class CharacterReading:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A file that is no readable picture, and why."""
+    """A file that is no readable picture, or a folder that does not hold the 17 pictures of a VIN, and why."""
 
     file: str
     error: ImageError
@@ -60,24 +70,51 @@ Cell = NDArray[np.uint8]
 _Batch = tuple[list[CharacterReading | Unreadable], list[Cell]]
 """Results in the order of the paths, and the cells of those that are readings."""
 
+_Result = TypeVar("_Result")
+
 
 class Reader:
-    """Reads characters with a model.
+    """Reads characters, and VINs of 17 of them, with a model.
 
     >>> reader = Reader()                                              # doctest: +SKIP
     >>> [reading.char for reading in reader.classify([image])]         # doctest: +SKIP
     ['M']
+    >>> reader.read_cells(seventeen_images).vin                        # doctest: +SKIP
+    '1HGCM82633A004352'
 
     Args:
         model: path of a model file; the released model if None.
+        market: where the VINs come from, a name of `vinscribe.priors.MARKETS`.
+        expected: VINs that are known already.
+        threshold: least confidence of a VIN that is accepted, in [0, 1].
 
     Raises:
         ModelError: see `vinscribe.classifier.Classifier`.
     """
 
-    def __init__(self, model: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        market: str = "any",
+        expected: ExpectedVins | None = None,
+        threshold: float = THRESHOLD,
+    ) -> None:
         self.classifier = Classifier(model)
+        self._market = market
+        self._expected = expected
+        self._threshold = threshold
         self._decoding = threading.Lock()
+
+    @cached_property
+    def decoder(self) -> Decoder:
+        """What makes VINs of characters; made when it is first asked for, as reading characters does without it.
+
+        Raises:
+            UsageError: no such market, or a threshold outside [0, 1].
+            ModelError: the model does not say properly how confidence in VINs is calibrated.
+        """
+        return Decoder(self._market, self._expected, self._threshold, _calibration(self.classifier))
 
     def classify(self, images: Iterable[NDArray[np.uint8]]) -> list[CharacterReading]:
         """Read pictures that are in memory: uint8 (height, width) each, any sizes from 8 px up.
@@ -108,21 +145,77 @@ class Reader:
             for result in results:
                 yield (result, None) if isinstance(result, Unreadable) else (result, next(cells))
 
-    def _read_batches(self, paths: Iterable[str], batch_size: int) -> Iterator[_Batch]:
-        workers = core_count()
-        pending: deque[Future[_Batch]] = deque()
-        pool = ThreadPoolExecutor(workers)
+    def read_cells(self, cells: Sequence[NDArray[np.uint8]]) -> VinReading:
+        """Read the 17 cells of a VIN, in their order: uint8 (height, width) each, any sizes from 8 px up.
+
+        Raises:
+            UsageError: they are not 17, or see `decoder`.
+            ImageError: one of them is no picture of a character.
+        """
+        if len(cells) != VIN_LENGTH:
+            raise UsageError(f"{len(cells)} cells; a VIN has {VIN_LENGTH}, give a picture of each")
+        return self._vins([normalise_batch(cells, self.classifier.size_px)], [""])[0]
+
+    def read_cell_folders(self, folders: Iterable[str]) -> Iterator[VinReading | Unreadable]:
+        """Read folders with the 17 cells of a VIN each; one result for each folder, in the order of the folders.
+
+        The cells are the pictures in a folder in the natural order of their names, 2 before 10. All cores work; memory
+        does not grow with the number of folders. A folder with another number of pictures, or with a file that is no
+        readable picture, yields an `Unreadable` in its place.
+
+        Raises:
+            UsageError, ModelError: see `decoder`.
+        """
+        self.decoder  # noqa: B018  made once, before the cores ask for it
+        for results in _on_all_cores(self._read_folders, _batches(folders, VINS_AT_ONCE)):
+            yield from results
+
+    def _read_folders(self, folders: list[str]) -> list[VinReading | Unreadable]:
+        failed: dict[int, Unreadable] = {}
+        cells: list[Cell] = []
+        for number, folder in enumerate(folders):
+            try:
+                cells.append(self._folder_cells(folder))
+            except ImageError as error:
+                failed[number] = Unreadable(folder, error)
+        files = [folder for number, folder in enumerate(folders) if number not in failed]
+        readings = iter(self._vins(cells, files))
+        return [failed[number] if number in failed else next(readings) for number in range(len(folders))]
+
+    def _folder_cells(self, folder: str) -> Cell:
+        """The cells of a VIN, uint8 (17, S, S). Raises ImageError where they are not all there."""
         try:
-            # A core takes a batch from the files to the readings. Decoding and the network both run outside
-            # Python's lock, so that the cores seldom wait for each other.
-            for batch in _batches(paths, batch_size):
-                pending.append(pool.submit(self._read_batch, batch))
-                if len(pending) > 2 * workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+            paths = sorted(list_pictures(folder), key=natural_order)
+        except UsageError as error:
+            raise ImageError(str(error)) from None
+        if len(paths) != VIN_LENGTH:
+            count = f"{len(paths)} picture{'s' * (len(paths) != 1)}"
+            raise ImageError(f"{count}, not {VIN_LENGTH}; put one picture of each cell there, and nothing else")
+        cells, wrong = [], []
+        with self._decoding if _all_small(paths) else nullcontext():
+            for path in paths:
+                try:
+                    cells.append(normalise(read_grey(path), self.classifier.size_px))
+                except ImageError as error:
+                    wrong.append(f"{Path(path).name}: {error}")
+        if wrong:
+            more = f" (and {len(wrong) - 1} more)" * (len(wrong) > 1)
+            raise ImageError(f"{wrong[0]}{more}; this VIN is not read, replace the picture")
+        return np.stack(cells)
+
+    def _vins(self, cells: list[Cell], files: list[str]) -> list[VinReading]:
+        """VINs of their cells, uint8 (17, S, S) each."""
+        if not cells:
+            return []
+        # A few VINs at a time through the network, as many cells as it takes at once, then all through the decoder.
+        few = BATCH_SIZE // VIN_LENGTH
+        parts = [np.concatenate(cells[start : start + few]) for start in range(0, len(cells), few)]
+        outputs = np.concatenate([self.classifier.outputs(part) for part in parts]).reshape(len(cells), VIN_LENGTH, -1)
+        probs = given_legible(outputs.reshape(-1, outputs.shape[2])).reshape(len(cells), VIN_LENGTH, -1)
+        return self.decoder.readings(probs, 1 - outputs[:, :, ILLEGIBLE], files)
+
+    def _read_batches(self, paths: Iterable[str], batch_size: int) -> Iterator[_Batch]:
+        return _on_all_cores(self._read_batch, _batches(paths, batch_size))
 
     def _read_batch(self, paths: list[str]) -> _Batch:
         results: list[CharacterReading | Unreadable | None] = []
@@ -142,6 +235,34 @@ class Reader:
         files = [path for path, result in zip(paths, results, strict=True) if result is None]
         readings = iter(_readings(files, self.classifier.outputs(np.stack(cells))))
         return [next(readings) if result is None else result for result in results], cells
+
+
+def _on_all_cores(work: Callable[[list[str]], _Result], batches: Iterable[list[str]]) -> Iterator[_Result]:
+    """What ``work`` makes of each batch, in their order; batches are taken only as they are needed."""
+    workers = core_count()
+    pending: deque[Future[_Result]] = deque()
+    pool = ThreadPoolExecutor(workers)
+    try:
+        # A core takes a batch from the files to the readings. Decoding and the network both run outside
+        # Python's lock, so that the cores seldom wait for each other.
+        for batch in batches:
+            pending.append(pool.submit(work, batch))
+            if len(pending) > 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _calibration(classifier: Classifier) -> Calibration | None:
+    """How confidence in VINs is calibrated, as the model file says; None where it does not."""
+    said = classifier.metadata.get("vins", "null")
+    try:
+        fitted = json.loads(said)
+        return None if fitted is None else Calibration(float(fitted["slope"]), float(fitted["offset"]))
+    except (ValueError, TypeError, KeyError):
+        raise ModelError(f"{classifier.path}: its metadata 'vins' is {said!r}; use a model that is whole") from None
 
 
 def _all_small(paths: list[str]) -> bool:

@@ -155,11 +155,10 @@ def finish_run(fitted: FitResult, settings: FitSettings, view: View, data: Data,
 
 
 def _calibrate(fitted: FitResult, parts: list[Part]) -> tuple[float, dict[str, Report]]:
-    """The temperature that suits all parts, each weighing as much as any other; and the measures of each part."""
+    """The temperature that suits all pictures of all parts, and the measures of each part."""
     logits = [logits_of(fitted.network, torch.from_numpy(part.cells)[:, None]).numpy() for part in parts]
     labels = np.concatenate([part.labels for part in parts])
-    weights = np.concatenate([np.full(len(part.labels), 1 / len(part.labels)) for part in parts])
-    temperature = fit_temperature(np.concatenate(logits), labels, weights)
+    temperature = fit_temperature(np.concatenate(logits), labels)
     reports = {}
     for part, part_logits in zip(parts, logits, strict=True):
         legible = part.labels != ILLEGIBLE
