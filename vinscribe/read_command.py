@@ -1,0 +1,148 @@
+"""The side of the command line that reads VINs: ``vinscribe read``.
+
+Only the parser lives at the top: OpenCV, ONNX Runtime and NumPy are imported when the command runs.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vinscribe.console import FAILED, OK, Progress, quiet_libraries, say
+from vinscribe.errors import UsageError
+
+if TYPE_CHECKING:
+    from vinscribe.expected import ExpectedVins
+
+FORMATS = ("table", "jsonl", "csv")
+MARKETS = ("any", "north-america", "europe")
+THRESHOLD = 0.999
+
+_WIDEST_NAME = 24  # of the table's folder column; longer names push the reason to the right
+
+_EXAMPLE = """\
+examples:
+  vinscribe read --cells samples/vin
+  vinscribe read --cells cards --format csv > vins.csv
+  vinscribe read --cells cards --expected register.txt
+"""
+
+
+def register(subparsers: Any) -> None:
+    """Adds the parser of ``read`` to the command line."""
+    read = subparsers.add_parser(
+        "read",
+        help="read VINs",
+        description="Read VINs whose 17 cells were cut already: each folder in DIR with 17 pictures (PNG, JPEG, BMP, "
+        "TIFF, WebP), sorted by name, is one VIN; DIR may be such a folder itself. VINs that may be wrong are marked "
+        "for review.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    read.add_argument("paths", nargs="*", metavar="PATH", help="whole scans: not yet, only --cells can be read so far")
+    read.add_argument("--cells", metavar="DIR", help="folder of folders with 17 pictures each")
+    read.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="table",
+        help="table: a line for each VIN (default); jsonl: all that is known of it; csv: for spreadsheets",
+    )
+    read.add_argument(
+        "--market",
+        choices=MARKETS,
+        default="any",
+        help="where the vehicles were sold, which says how many have a check digit (default: any)",
+    )
+    read.add_argument(
+        "--expected", metavar="FILE", help="VINs that are known already, one a line, or CSV with a column vin"
+    )
+    read.add_argument(
+        "--threshold",
+        type=float,
+        default=THRESHOLD,
+        metavar="P",
+        help=f"accept a VIN that is right with this probability (default: {THRESHOLD})",
+    )
+    read.add_argument("--model", metavar="FILE", help="another model: .onnx, or .h5 where Keras is installed")
+    read.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.paths:
+        raise UsageError(f"cannot read {args.paths[0]}: only cells that were cut already so far, with --cells DIR")
+    if args.cells is None:
+        raise UsageError("nothing to read; give --cells DIR, see vinscribe read --help")
+    try:
+        return _read_cells(args)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("vinscribe"):
+            raise
+        raise UsageError(f"{error.name} is not installed; pip install -r requirements.txt") from error
+
+
+def _read_cells(args: argparse.Namespace) -> int:
+    from vinscribe.output import one_line, prepare_stream, vin_formatter, vin_header
+    from vinscribe.reader import Reader, Unreadable
+
+    folders = _cell_folders(args.cells)
+    if not folders:
+        say(f"no pictures in {args.cells} or a folder in it (PNG, JPEG, BMP, TIFF, WebP)")
+        return OK
+    prepare_stream(sys.stdout)
+    width = min(max(6, *(len(Path(folder).name) for folder in folders)), _WIDEST_NAME)
+    write = vin_formatter(args.format, width)
+    counts = {"accept": 0, "review": 0, "unreadable": 0}
+    expected = _expected(args.expected)
+    with quiet_libraries(), Progress(len(folders), "VINs") as progress:
+        reader = Reader(args.model, market=args.market, expected=expected, threshold=args.threshold)
+        reader.decoder  # noqa: B018  whatever is wrong with the options is said before the first line
+        for line in vin_header(args.format, width):
+            print(line)
+        for result in reader.read_cell_folders(folders):
+            if isinstance(result, Unreadable):
+                counts["unreadable"] += 1
+                progress.say(one_line(f"{result.file}: {result.error}"))
+            else:
+                counts[result.decision] += 1
+                print(write(result))
+            progress.step()
+        if args.format == "table":
+            progress.say(_summary(**counts))
+    return FAILED if counts["unreadable"] else OK
+
+
+def _cell_folders(directory: str) -> list[str]:
+    """The folders that are a VIN each, or were meant to be.
+
+    Those in the directory that hold any picture; the directory itself where it has 17, or no folder in it has any.
+    """
+    from vinscribe.images import has_pictures, list_folders, list_pictures
+    from vinscribe.vin import VIN_LENGTH
+
+    all_folders = list_folders(directory)
+    folders = [folder for folder in all_folders if has_pictures(folder)]
+    if len(folders) < len(all_folders):
+        say(f"{directory}: folders without pictures, left out: {len(all_folders) - len(folders):,}")
+    own = len(list_pictures(directory))
+    if own == VIN_LENGTH or (own and not folders):
+        folders.insert(0, directory.rstrip("/" + os.sep) or directory)
+    return folders
+
+
+def _expected(path: str | None) -> "ExpectedVins | None":
+    """The list of expected VINs, with what was left out of it on standard error."""
+    if path is None:
+        return None
+    from vinscribe.expected import ExpectedVins
+
+    expected = ExpectedVins.load(path)
+    for note in expected.notes:
+        say(note)
+    return expected
+
+
+def _summary(accept: int, review: int, unreadable: int) -> str:
+    count = accept + review
+    text = f"{count:,} VIN{'s' * (count != 1)}: {accept:,} accepted, {review:,} for review"
+    return text + f"; folders that could not be read: {unreadable:,}" * (unreadable > 0)
