@@ -104,8 +104,8 @@ class Classifier:
             cells: uint8 (N, size_px, size_px) as `vinscribe.cells.normalise` makes them. N may be 0.
 
         Returns:
-            float32 (N, 34) in the order of `vinscribe.charset.CHARSET`, then ILLEGIBLE; each row sums to 1. A model
-            without that last output finds every cell legible that is not blank.
+            float32 (N, 34) in the order of `vinscribe.charset.CHARSET`, then ILLEGIBLE; each row sums to 1. A cell
+            that is blank is never legible; a model without that last output finds every other one legible.
         """
         return with_illegible(self.raw(cells), cells)
 
@@ -141,15 +141,11 @@ def with_illegible(raw: NDArray[np.float32], cells: NDArray[np.uint8]) -> NDArra
         cells: uint8 (N, S, S), what the model was given.
 
     Returns:
-        float32 (N, 34). Where the model does not say it, a blank cell has no legible character and any other has one.
+        float32 (N, 34). A blank cell has no legible character; any other has one, where the model does not say it.
     """
-    if raw.shape[1] == NUM_OUTPUTS:
-        return raw
     outputs = np.zeros((len(raw), NUM_OUTPUTS), np.float32)
-    blank = ~np.asarray(cells.any(axis=(1, 2)))
-    outputs[:, :ILLEGIBLE] = raw
-    outputs[blank, :ILLEGIBLE] = 0
-    outputs[:, ILLEGIBLE] = blank
+    outputs[:, : raw.shape[1]] = raw
+    outputs[~np.asarray(cells.any(axis=(1, 2)))] = np.arange(NUM_OUTPUTS) == ILLEGIBLE
     return outputs
 
 

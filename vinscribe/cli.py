@@ -15,8 +15,6 @@ from vinscribe.console import BROKEN_PIPE, FAILED, INTERRUPTED, OK, WRONG_USE, P
 from vinscribe.errors import ModelError, UsageError, VinscribeError
 from vinscribe.training import commands as training_commands  # imports no PyTorch
 
-__all__ = ["inference_main", "main", "quiet_libraries"]
-
 if TYPE_CHECKING:
     from vinscribe.reader import CharacterReading, Reader, Unreadable
 

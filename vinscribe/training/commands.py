@@ -202,7 +202,7 @@ def _evaluate_cells(args: argparse.Namespace) -> int:
     import numpy as np
 
     from vinscribe.classifier import with_illegible
-    from vinscribe.cli import quiet_libraries
+    from vinscribe.console import quiet_libraries
     from vinscribe.labelled import read_labels
     from vinscribe.output import one_line
     from vinscribe.training.cells_report import measure_cells, read_cells

@@ -2,14 +2,11 @@
 
 What it writes stands in the stroke alphabet, ``vinscribe/training/alphabet.py``.
 
-    python -m vinscribe.training.pen samples          writes samples/characters/ and its labels.csv
-
 Needs only numpy and OpenCV.
 """
 
 from __future__ import annotations
 
-import argparse
 from bisect import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -276,20 +273,3 @@ def _ink(strokes: list[NDArray[np.float64]], pen_width: float, size_px: int) -> 
         points = np.round((stroke * side - 0.5) * 16).astype(np.int32)
         cv2.polylines(canvas, [points], isClosed=False, color=255, thickness=thickness, lineType=cv2.LINE_AA, shift=4)
     return np.asarray(cv2.resize(canvas, (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def main(args: list[str] | None = None) -> None:
-    """The command ``python -m vinscribe.training.pen samples [--folder DIR] [--seed N]``."""
-    from vinscribe.training.samples import write_samples  # it draws with this module
-
-    parser = argparse.ArgumentParser(prog="python -m vinscribe.training.pen", description="Draws characters.")
-    verbs = parser.add_subparsers(required=True)
-    samples = verbs.add_parser("samples", help="write a picture of each character and labels.csv")
-    samples.add_argument("--folder", default="samples/characters", help="default: %(default)s")
-    samples.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    chosen = parser.parse_args(args)
-    print(f"{len(write_samples(chosen.folder, chosen.seed))} pictures and labels.csv in {chosen.folder}")
-
-
-if __name__ == "__main__":
-    main()
