@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT))
 
 from ink_sets import default_scratch  # noqa: E402
 from made_vins import make_register, make_vins  # noqa: E402
-from vin_scores import Score, scores_of, table  # noqa: E402
+from vin_scores import PARTS, Score, scores_of, table  # noqa: E402
 from vin_sheets import VinSet, emnist_bare, emnist_boxes, unipen_boxes  # noqa: E402
 
 from vinscribe.cells import normalise_batch  # noqa: E402
@@ -193,6 +193,23 @@ def report(figures: dict[str, Figures], seed: int, listed: int) -> str:
     return "\n\n".join(text)
 
 
+def summary(figures: dict[str, Figures], seed: int) -> str:
+    """The few figures for the README."""
+    rows = ["| set | makers | VINs | exact, raw | exact, decoded | accepted | wrong of these |", "|" + "---|" * 7]
+    for name, found in figures.items():
+        for part in PARTS[1:]:
+            score = found.scores[part]
+            shares = (f"{100 * share:.1f}" for share in (score.raw, score.exact, score.accepted))
+            wrong = f"{score.num_wrong} of {score.num_accepted:,}"
+            rows.append(f"| {name} | {part} | {score.vins:,} | {' | '.join(shares)} | {wrong} |")
+    note = (
+        f"By `python benchmarks/whole_vins.py`, {time.strftime('%Y-%m-%d')}: made-up VINs (seed {seed}), written with test "
+        "characters of EMNIST, or of one UNIPEN writer, in boxes of kinds that training does not use; percent. "
+        "Accepted: at the default threshold."
+    )
+    return note + "\n\n" + "\n".join(rows)
+
+
 def make_sets(shared: Path, emnist: Path, count: int, seed: int) -> list[VinSet]:
     """The three sets, of the same VINs."""
     truth = make_vins(count, np.random.default_rng(seed))
@@ -211,7 +228,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--expected", type=int, default=0, metavar="N", help="also beside a list of about N VINs")
     parser.add_argument("--scratch", type=Path, help="folder for what was read (default: in the user's cache)")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all figures")
-    parser.add_argument("--model-card", action="store_true", help="write the tables into MODEL_CARD.md")
+    parser.add_argument("--model-card", action="store_true", help="write the tables into MODEL_CARD.md and README.md")
     return parser.parse_args()
 
 
@@ -242,6 +259,7 @@ def main() -> None:
         args.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if args.model_card:
         write_between(ROOT / "MODEL_CARD.md", "whole-vins", text)
+        write_between(ROOT / "README.md", "whole-vins", summary(figures, args.seed))
 
 
 if __name__ == "__main__":
