@@ -8,7 +8,7 @@ import torch
 from emnist_archive import glyphs
 
 from vinscribe.cells import normalise_batch
-from vinscribe.charset import CHARSET, ILLEGIBLE, label_of
+from vinscribe.charset import CHARSET, ILLEGIBLE, NUM_CLASSES, label_of
 from vinscribe.training.augment import AugmentSettings
 from vinscribe.training.batches import (
     Data,
@@ -16,6 +16,7 @@ from vinscribe.training.batches import (
     PlainBatches,
     RenderedBatches,
     class_shares,
+    drawn_shares,
     make_sources,
     stroke_weights,
 )
@@ -68,25 +69,47 @@ def test_every_class_of_strokes_is_drawn_equally_often_and_no_writer_drowns_the_
     assert weights[100] > 5 * weights[0]
 
 
+def test_drawn_shares_are_what_is_drawn() -> None:
+    sources = make_sources(DATA, 0.6, 0.3, 0.3)
+    rng = np.random.default_rng(0)
+    counts = np.zeros(NUM_CLASSES)
+    for source in sources:
+        drawn = [source.glyphs.labels[source.draw(rng)] for _ in range(4000)]
+        counts += source.share * np.bincount(drawn, minlength=NUM_CLASSES) / len(drawn)
+    shares = drawn_shares(sources)
+    assert shares.sum() == pytest.approx(1)
+    np.testing.assert_allclose(shares, counts, atol=0.02)
+
+
+def test_the_last_batches_are_rendered_otherwise() -> None:
+    sources = make_sources(DATA, 0.6, 0.0, 0.0)
+    dark, bright = (AugmentSettings(bare=0.0, boxed=0.0, inverted=inverted, fax=0.0) for inverted in (0.0, 1.0))
+    changing = RenderedBatches(sources, [(2, dark), (np.inf, bright)], 16, 40, seed=5)
+    before, after = (RenderedBatches(sources, [(np.inf, settings)], 16, 40, seed=5) for settings in (dark, bright))
+    assert torch.equal(changing[1][0], before[1][0])
+    assert torch.equal(changing[2][0], after[2][0])
+    assert not torch.equal(changing[2][0], before[2][0])
+
+
 def test_a_batch_depends_on_seed_and_number_alone() -> None:
     sources = make_sources(DATA, 0.6, 0.3, 0.3)
-    batches = RenderedBatches(sources, AugmentSettings(), 16, 40, seed=5)
+    batches = RenderedBatches(sources, [(np.inf, AugmentSettings())], 16, 40, seed=5)
     cells, labels = batches[7]
     batches[3]
-    again, same = RenderedBatches(sources, AugmentSettings(), 16, 40, seed=5)[7]
+    again, same = RenderedBatches(sources, [(np.inf, AugmentSettings())], 16, 40, seed=5)[7]
     assert cells.shape == (16, 1, 40, 40)
     assert cells.dtype == torch.uint8
     assert labels.dtype == torch.int64
     assert torch.equal(cells, again)
     assert torch.equal(labels, same)
-    for other in (batches[8], RenderedBatches(sources, AugmentSettings(), 16, 40, seed=6)[7]):
+    for other in (batches[8], RenderedBatches(sources, [(np.inf, AugmentSettings())], 16, 40, seed=6)[7]):
         assert not torch.equal(cells, other[0])
 
 
 def test_labels_fit_their_pictures() -> None:
     """A 1 has ink in its middle, a 0 has little."""
     sources = make_sources(Data(split("1" * 20 + "0" * 20), split("10", 1)), 0.0, 0.0, 0.0)
-    cells, labels = RenderedBatches(sources, AugmentSettings(bare=1.0, illegible=0.0), 60, 40, seed=0)[0]
+    cells, labels = RenderedBatches(sources, [(np.inf, AugmentSettings(bare=1.0, illegible=0.0))], 60, 40, seed=0)[0]
     middle = cells[:, 0, 16:24, 17:23].float().mean((1, 2))
     assert middle[labels == 1].mean() > 1.5 * middle[labels == 0].mean()
     assert 15 < int(labels.sum()) < 45

@@ -176,6 +176,20 @@ def test_calibration_keeps_the_order_and_the_sum():
     assert sure < Decoder().decode(ink_of(VALID)).confidence
 
 
+def test_what_the_model_met_often_is_not_what_is_written_often():
+    shares = np.full(NUM_CLASSES, 1 / (NUM_CLASSES + 8))
+    shares[label_of("5")] *= 9  # nine fives for each S
+    ink = ink_of(VALID, 0.9999)
+    ink[0, 4] = 0
+    ink[0, 4, [label_of("5"), label_of("S")]] = 0.6, 0.4
+    assert read(ink, check_digit=False).vin[4] == "5"
+    reading = read(ink, check_digit=False, calibration=Calibration(class_shares=tuple(shares)))
+    assert reading.raw[4] == "5"  # by itself
+    assert reading.vin[4] == "S"
+    even = Calibration(class_shares=(1 / NUM_CLASSES,) * NUM_CLASSES).likelihoods(ink)
+    np.testing.assert_allclose(even, ink)
+
+
 @pytest.mark.parametrize("options", [{"market": "moon"}, {"threshold": 1.1}, {"threshold": -0.1}])
 def test_bad_options_are_usage_errors(options):
     with pytest.raises(UsageError, match=r"moon|threshold"):

@@ -238,3 +238,12 @@ def test_noisy_labels_pull_less_on_a_network_that_is_sure() -> None:
     (unbounded,) = torch.autograd.grad(plain, logits)
     assert gradient[2].abs().sum() < 0.01 * unbounded[2].abs().sum()
     assert gradient[1].abs().sum() > 0.9 * unbounded[1].abs().sum()
+
+
+def test_the_rate_rises_falls_and_falls_once_more() -> None:
+    settings = FitSettings(epochs=14, polish=2 / 7, warmup=0.1)
+    assert settings.first_epochs == 10
+    run = object.__new__(fit_module._Run)
+    run.settings = settings
+    rates = [run._rate(epoch) for epoch in (0, 0.5, 1, 5.5, 10 - 1e-9, 10, 12, 14)]
+    assert rates == pytest.approx([0, 0.5, 1, 0.5, 0, 0.5, 0.25, 0], abs=1e-6)

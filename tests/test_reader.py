@@ -224,7 +224,9 @@ def test_confidence_is_calibrated_as_the_model_says(tmp_path, said):
     assert decoder.calibration == (Calibration(0.5, -1.0) if said and "slope" in said else Calibration())
 
 
-@pytest.mark.parametrize("said", ["", "{}", "[]", '{"slope": "x", "offset": 1}'])
+@pytest.mark.parametrize(
+    "said", ["", "{}", "[]", '{"slope": "x", "offset": 1}', '{"slope": 1, "offset": 0, "class_shares": [1]}']
+)
 def test_a_calibration_that_makes_no_sense(tmp_path, said):
     reader = Reader(write_model(tmp_path / "model.onnx", METADATA | {"vins": said}))
     with pytest.raises(ModelError, match="vins"):

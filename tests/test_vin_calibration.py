@@ -1,5 +1,7 @@
 """Confidence in whole VINs: what it is fitted on, and that fitting finds what there is to find."""
 
+import json
+
 import numpy as np
 import pytest
 from emnist_archive import glyphs
@@ -35,14 +37,13 @@ def test_fit_finds_the_calibration(slope, offset):
     odds = rng.normal(2, 3, 40_000)
     right = rng.random(len(odds)) < 1 / (1 + np.exp(-(slope * odds + offset)))
     found = fit_calibration(1 / (1 + np.exp(-odds)), right)
-    assert found.slope == pytest.approx(slope, rel=0.05)
-    assert found.offset == pytest.approx(offset, abs=0.1)
+    assert found == (pytest.approx(slope, rel=0.05), pytest.approx(offset, abs=0.1))
 
 
 def test_calibration_travels_in_the_metadata():
     assert Calibration.of({}) == Calibration.of({"vins": "null"}) == Calibration(1.0, 0.0)
-    fitted = '{"slope": 0.8, "offset": -0.3, "num_vins": 10, "exact": 0.5}'
-    assert Calibration.of({"vins": fitted}) == Calibration(0.8, -0.3)
+    fitted = json.dumps({"slope": 0.8, "offset": -0.3, "class_shares": [1 / 33] * 33, "num_vins": 10, "exact": 0.5})
+    assert Calibration.of({"vins": fitted}) == Calibration(0.8, -0.3, (1 / 33,) * 33)
 
 
 def test_whole_vins_are_drawn_from_validation_alone():
@@ -60,8 +61,8 @@ def test_whole_vins_are_drawn_from_validation_alone():
         probs[:, 1] = 0.67
         return probs
 
-    settings = AugmentSettings(boxed=0.0)
-    found = calibrate_vins(probs_of, Data(train, validation, None, strokes), settings, 40, num_vins=4)
+    settings, even = AugmentSettings(boxed=0.0), np.full(NUM_CLASSES, 1 / NUM_CLASSES)
+    found = calibrate_vins(probs_of, Data(train, validation, None, strokes), settings, 40, even, num_vins=4)
     assert seen == [17] * 12
     assert found.num_vins == 12
     assert found.exact == 0

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vinscribe.charset import CHARSET, NUM_CLASSES
-from vinscribe.errors import UsageError
+from vinscribe.errors import ModelError, UsageError
 from vinscribe.expected import ExpectedVins
 from vinscribe.lattice import Floats, Ints, Lattice
 from vinscribe.priors import UNLISTED, market_priors
@@ -126,21 +126,42 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How the confidence in a whole VIN follows from the decoder's probability: its log odds, stretched and shifted.
+    """What decoding has to know of the model that read the cells; it is kept in the model file.
 
-    Fitted to the VINs of validation writers and kept in the model file.
+    Attributes:
+        slope, offset: of the log odds of the confidence in a whole VIN, fitted to VINs of validation writers.
+        class_shares: how often the model met each of the 33 characters when it was trained, adding up to 1; equally
+            often if empty. Its probabilities lean towards what it met often, which is not what is frequent in a VIN.
 
-    Source: J. Platt, "Probabilistic outputs for support vector machines", 1999.
+    Source: J. Platt, "Probabilistic outputs for support vector machines", 1999 (slope and offset).
     """
 
     slope: float = 1.0
     offset: float = 0.0
+    class_shares: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, metadata: Mapping[str, str]) -> "Calibration":
-        """That of a model with this metadata; none where the model has none."""
-        fitted = json.loads(metadata.get("vins", "null")) or {}
-        return cls(fitted.get("slope", 1.0), fitted.get("offset", 0.0))
+        """That of a model with this metadata; the plain one where the model has none. ``ModelError`` for nonsense."""
+        said = metadata.get("vins", "null")
+        try:
+            fitted = json.loads(said)
+            if fitted is None:
+                return cls()
+            shares = tuple(map(float, fitted.get("class_shares", ())))
+            if len(shares) not in (0, NUM_CLASSES):
+                raise ValueError
+            return cls(float(fitted["slope"]), float(fitted["offset"]), shares)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise ModelError(f"the model's metadata 'vins' is {said[:200]!r}; use a model that is whole") from None
+
+    def likelihoods(self, probs: Floats) -> Floats:
+        """Probabilities (..., 33) as they would be if the model had met every character equally often."""
+        if not self.class_shares:
+            return probs
+        even = probs / np.array(self.class_shares)
+        likelihoods: Floats = even / even.sum(-1, keepdims=True)
+        return likelihoods
 
     def __call__(self, probs: Floats) -> Floats:
         """Probabilities (...) -> calibrated ones."""
@@ -195,7 +216,7 @@ class Decoder:
     def _decode_chunk(self, probs: Floats, legible: Floats) -> tuple[NDArray[np.generic], ...]:
         """The attributes of ``Decoded``, in their order."""
         raw = probs.argmax(2)
-        ink = (1 - INK_FLOOR) * probs + INK_FLOOR / NUM_CLASSES
+        ink = (1 - INK_FLOOR) * self.calibration.likelihoods(probs) + INK_FLOOR / NUM_CLASSES
         lattice = Lattice(ink, self.priors)
         allowed = (probs.max(2, keepdims=True) < CLEAR) | (np.arange(NUM_CLASSES) == raw[:, :, None])
         strings, scores = lattice.best(NUM_CANDIDATES, allowed)

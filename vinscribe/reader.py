@@ -1,6 +1,5 @@
 """The reader: picture files or arrays -> readings."""
 
-import json
 import os
 import threading
 from collections import deque
@@ -20,7 +19,7 @@ from vinscribe.cells import normalise, normalise_batch
 from vinscribe.charset import CHARSET, ILLEGIBLE
 from vinscribe.classifier import BATCH_SIZE, Classifier, core_count, given_legible
 from vinscribe.decode import THRESHOLD, Calibration, Decoder, VinReading
-from vinscribe.errors import ImageError, ModelError, UsageError
+from vinscribe.errors import ImageError, UsageError
 from vinscribe.expected import ExpectedVins
 from vinscribe.images import list_pictures, natural_order, read_grey
 from vinscribe.vin import VIN_LENGTH
@@ -114,7 +113,7 @@ class Reader:
             UsageError: no such market, or a threshold outside [0, 1].
             ModelError: the model does not say properly how confidence in VINs is calibrated.
         """
-        return Decoder(self._market, self._expected, self._threshold, _calibration(self.classifier))
+        return Decoder(self._market, self._expected, self._threshold, Calibration.of(self.classifier.metadata))
 
     def classify(self, images: Iterable[NDArray[np.uint8]]) -> list[CharacterReading]:
         """Read pictures that are in memory: uint8 (height, width) each, any sizes from 8 px up.
@@ -253,16 +252,6 @@ def _on_all_cores(work: Callable[[list[str]], _Result], batches: Iterable[list[s
             yield pending.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _calibration(classifier: Classifier) -> Calibration | None:
-    """How confidence in VINs is calibrated, as the model file says; None where it does not."""
-    said = classifier.metadata.get("vins", "null")
-    try:
-        fitted = json.loads(said)
-        return None if fitted is None else Calibration(float(fitted["slope"]), float(fitted["offset"]))
-    except (ValueError, TypeError, KeyError):
-        raise ModelError(f"{classifier.path}: its metadata 'vins' is {said!r}; use a model that is whole") from None
 
 
 def _all_small(paths: list[str]) -> bool:

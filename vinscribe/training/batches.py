@@ -86,6 +86,15 @@ def make_sources(data: Data, class_balance: float, unipen: float, pen: float) ->
     return [Source(sources[0].glyphs, rest, sources[0].cumulative), *sources[1:]]
 
 
+def drawn_shares(sources: Sequence[Source]) -> NDArray[np.float64]:
+    """How often each character is drawn from all sources together: (33,), adding up to 1."""
+    shares = np.zeros(NUM_CLASSES)
+    for source in sources:
+        weights = np.diff(source.cumulative, prepend=0)
+        shares += source.share * np.bincount(source.glyphs.labels, weights, NUM_CLASSES) / source.cumulative[-1]
+    return shares
+
+
 def stroke_glyphs(strokes: StrokeSet) -> StrokeGlyphs:
     """Recorded strokes as a source of characters."""
     return StrokeGlyphs(strokes.strokes, strokes.labels)
@@ -109,14 +118,19 @@ class RenderedBatches(Dataset[tuple[Tensor, Tensor]]):
 
     Args:
         sources: where characters come from.
-        settings: how they are rendered.
+        settings: how they are rendered: pairs of a batch number and what holds for the batches before it.
         batch_size: characters per batch.
         size_px: the network's input side.
         seed: of the run.
     """
 
     def __init__(
-        self, sources: Sequence[Source], settings: AugmentSettings, batch_size: int, size_px: int, seed: int
+        self,
+        sources: Sequence[Source],
+        settings: Sequence[tuple[float, AugmentSettings]],
+        batch_size: int,
+        size_px: int,
+        seed: int,
     ) -> None:
         self.sources, self.settings = sources, settings
         self.batch_size, self.size_px, self.seed = batch_size, size_px, seed
@@ -125,11 +139,12 @@ class RenderedBatches(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
         """Renders the batch of this number."""
         rng = np.random.default_rng([self.seed, number])
+        settings = next(settings for end, settings in self.settings if number < end)
         cells = np.empty((self.batch_size, 1, self.size_px, self.size_px), np.uint8)
         labels = np.empty(self.batch_size, np.int64)
         for row in range(self.batch_size):
             source = self.sources[int(np.searchsorted(self._shares[:-1], rng.random(), side="right"))]
-            picture, labels[row] = render(source.glyphs, source.draw(rng), self.settings, rng)
+            picture, labels[row] = render(source.glyphs, source.draw(rng), settings, rng)
             cells[row, 0] = _moved(normalise(picture, self.size_px), rng)
         return torch.from_numpy(cells), torch.from_numpy(labels)
 

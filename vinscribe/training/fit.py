@@ -17,7 +17,7 @@ import json
 import math
 import os
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,9 @@ class FitSettings:
     Attributes:
         network: a name of ``network.NETWORKS``.
         seed: of weights, order and augmentation.
-        epochs: most epochs; the learning rate falls to zero over them.
+        epochs: most epochs; the learning rate falls to zero over them, but for the last ones.
+        polish: share of the epochs, the last ones, in which the rate falls once more, from a half of the highest.
+        polish_bare: ``augment.bare`` in these.
         samples_per_epoch: characters drawn per epoch, but at most twice as many as EMNIST gives.
         class_balance: 0 draws EMNIST's classes as often as they stand in validation, 1 draws all classes equally often,
             values between are a compromise: a class is drawn in proportion to its share to the power of
@@ -65,7 +67,7 @@ class FitSettings:
         label_noise: share of the labels that are taken to be wrong, any other being as likely: what a network is sure
             of weighs more than a label that contradicts it.
         ema_decay: of the averaged weights that are validated and kept, 0 for the plain weights.
-        patience: epochs without a better validation loss before the run stops.
+        patience: epochs without a better validation loss before the run stops; what is polished is polished to the end.
         bfloat16: forward pass in bfloat16 where that is safe (much faster on recent CPUs).
         threads: CPU threads, 0 for all cores; the result depends on it in the last bits.
         augment: how characters are rendered; None to take each EMNIST picture once per epoch, as it is.
@@ -73,7 +75,9 @@ class FitSettings:
 
     network: str = "vinscribe"
     seed: int = 0
-    epochs: int = 30
+    epochs: int = 42
+    polish: float = 2 / 7
+    polish_bare: float = 0.5
     samples_per_epoch: int = 120_000
     class_balance: float = 0.6
     unipen: float = 0.22
@@ -97,6 +101,11 @@ class FitSettings:
                 option = "--" + name.replace("_", "-")
                 raise UsageError(f"{option} {getattr(self, name)}: must be greater than 0")
 
+    @property
+    def first_epochs(self) -> int:
+        """Epochs before the polish."""
+        return self.epochs - round(self.epochs * self.polish)
+
 
 WORKERS = 1
 """Processes that render beside the one that learns; 0 to render in its pauses."""
@@ -107,6 +116,7 @@ RECIPES = {
     "seed": FitSettings(
         network="seed",
         epochs=20,
+        polish=0.0,
         class_balance=0.0,
         unipen=0.0,
         pen=0.0,
@@ -206,10 +216,10 @@ class _Run:
             self.network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
         )
         self.metrics: list[dict[str, float]] = []
-        self.batches = _make_batches(settings, data)
         images = len(data.train) if settings.augment is None else min(settings.samples_per_epoch, 2 * len(data.train))
         self.steps_per_epoch = math.ceil(images / settings.batch_size)
         self.sampler = EpochSampler(self.steps_per_epoch)
+        self.batches = _make_batches(settings, data, settings.first_epochs * self.steps_per_epoch)
 
     @property
     def epoch(self) -> int:
@@ -223,7 +233,8 @@ class _Run:
     @property
     def finished(self) -> bool:
         waited = self.epoch - 1 - self.best_epoch
-        return self.epoch >= self.settings.epochs or (self.epoch > 0 and waited >= self.settings.patience)
+        tired = 0 < self.epoch <= self.settings.first_epochs and waited >= self.settings.patience
+        return self.epoch >= self.settings.epochs or tired
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be resumed."""
@@ -263,7 +274,7 @@ class _Run:
     def _step(self, cells: Tensor, labels: Tensor, step: int) -> tuple[float, float]:
         settings = self.settings
         for group in self.optimizer.param_groups:
-            group["lr"] = settings.lr * self._rate(step / (settings.epochs * self.steps_per_epoch))
+            group["lr"] = settings.lr * self._rate(step / self.steps_per_epoch)
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
             logits = self.network(as_float(cells)).float()
         loss = noisy_cross_entropy(logits, labels, settings.label_noise, settings.label_smoothing)
@@ -274,11 +285,14 @@ class _Run:
             self._average(step)
         return loss.item(), float((logits.argmax(1) == labels).sum())
 
-    def _rate(self, done: float) -> float:
-        """Share of the highest learning rate after a share of all steps."""
-        warmup = self.settings.warmup
+    def _rate(self, epochs: float) -> float:
+        """Share of the highest learning rate after so many epochs, whole and parts."""
+        warmup, first = self.settings.warmup, self.settings.first_epochs
         if not warmup:
             return 1.0
+        if epochs >= first:
+            return 0.25 * (1 + math.cos(math.pi * (epochs - first) / (self.settings.epochs - first)))
+        done = epochs / first
         return done / warmup if done < warmup else 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
 
     @torch.no_grad()
@@ -313,13 +327,15 @@ class _Run:
         print(f"epoch {self.epoch}/{self.settings.epochs}  {line}", file=sys.stderr, flush=True)
 
 
-def _make_batches(settings: FitSettings, data: Data) -> Dataset[tuple[Tensor, Tensor]]:
+def _make_batches(settings: FitSettings, data: Data, polish_from: int) -> Dataset[tuple[Tensor, Tensor]]:
     size_px = input_px(settings.network)
     if settings.augment is None:
         cells = normalise_batch(list(data.train.images), size_px)
         return PlainBatches(cells, data.train.labels, settings.batch_size, settings.seed)
     sources = make_sources(data, settings.class_balance, settings.unipen, settings.pen)
-    return RenderedBatches(sources, settings.augment, settings.batch_size, size_px, settings.seed)
+    polished = replace(settings.augment, bare=max(settings.augment.bare, settings.polish_bare))
+    phases = [(polish_from, settings.augment), (math.inf, polished)]
+    return RenderedBatches(sources, phases, settings.batch_size, size_px, settings.seed)
 
 
 def _progress(total: int, title: str) -> Any:

@@ -18,7 +18,7 @@ from torch import Tensor
 from vinscribe.charset import ILLEGIBLE
 from vinscribe.classifier import given_legible
 from vinscribe.training.augment import AugmentSettings
-from vinscribe.training.batches import Data
+from vinscribe.training.batches import Data, drawn_shares, make_sources
 from vinscribe.training.dataset import View, make_view
 from vinscribe.training.emnist import Archive, read_pool
 from vinscribe.training.evaluate import Report, fit_temperature, measure
@@ -35,6 +35,7 @@ QUICK: dict[str, Any] = {"epochs": 3, "samples_per_epoch": 40_000}
 
 BALANCED: dict[str, Any] = {
     "epochs": 16,
+    "polish": 0.0,
     "unipen": 0.0,
     "pen": 0.0,
     "label_noise": 0.0,
@@ -174,7 +175,8 @@ def _calibrate_vins(fitted: FitResult, temperature: float, data: Data, settings:
     def probs_of(cells: Tensor) -> NDArray[np.float32]:
         return _softmax(logits_of(fitted.network, cells).numpy(), temperature)
 
-    return calibrate_vins(probs_of, data, settings.augment, input_px(settings.network))
+    sources = make_sources(data, settings.class_balance, settings.unipen, settings.pen)
+    return calibrate_vins(probs_of, data, settings.augment, input_px(settings.network), drawn_shares(sources))
 
 
 def training_record(result: RunResult, archive: Archive, unipen: Path | None = None) -> dict[str, Any]:

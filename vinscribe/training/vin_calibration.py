@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vinscribe.cells import normalise
-from vinscribe.charset import ILLEGIBLE, NUM_CLASSES, label_of
+from vinscribe.charset import NUM_CLASSES, label_of
 from vinscribe.classifier import given_legible
 from vinscribe.decode import Calibration, Decoder
 from vinscribe.priors import Priors, market_priors
@@ -37,6 +37,7 @@ class VinCalibration:
 
     slope: float
     offset: float
+    class_shares: tuple[float, ...]
     num_vins: int
     exact: float
 
@@ -46,6 +47,7 @@ def calibrate_vins(
     data: Data,
     settings: AugmentSettings,
     size_px: int,
+    class_shares: NDArray[np.float64],
     num_vins: int = NUM_VINS,
     seed: int = 0,
 ) -> VinCalibration:
@@ -56,6 +58,7 @@ def calibrate_vins(
         data: whose validation pictures and strokes are used.
         settings: how cells are rendered.
         size_px: the network's input side.
+        class_shares: (33,), how often each character was drawn in training.
         num_vins: of each kind.
         seed: of the VINs and cells.
     """
@@ -65,15 +68,14 @@ def calibrate_vins(
         kinds.append(_strokes(data, settings))
     vins = sample_vins(market_priors("any"), num_vins * len(kinds), rng)
     probs = np.empty((len(vins), VIN_LENGTH, NUM_CLASSES))
-    legible = np.empty((len(vins), VIN_LENGTH))
     for row, vin in enumerate(vins):
         cells = np.stack([normalise(picture, size_px) for picture in kinds[row % len(kinds)](vin, rng)])
-        outputs = probs_of(torch.from_numpy(cells)[:, None])
-        probs[row], legible[row] = given_legible(outputs), 1 - outputs[:, ILLEGIBLE]
-    decoded = Decoder().decode(probs)
+        probs[row] = given_legible(probs_of(torch.from_numpy(cells)[:, None]))
+    shares = tuple(class_shares.round(6).tolist())
+    decoded = Decoder(calibration=Calibration(class_shares=shares)).decode(probs)
     right = (decoded.best == vins).all(1)
-    calibration = fit_calibration(decoded.confidence, right)
-    return VinCalibration(calibration.slope, calibration.offset, len(vins), float(right.mean()))
+    slope, offset = fit_calibration(decoded.confidence, right)
+    return VinCalibration(slope, offset, shares, len(vins), float(right.mean()))
 
 
 def sample_vins(priors: Priors, count: int, rng: np.random.Generator) -> Labels:
@@ -91,7 +93,7 @@ def sample_vins(priors: Priors, count: int, rng: np.random.Generator) -> Labels:
     return vins
 
 
-def fit_calibration(probs: NDArray[np.float64], right: NDArray[np.bool_]) -> Calibration:
+def fit_calibration(probs: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
     """The slope and offset of the log odds with the lowest negative log likelihood; the slope stays above 0."""
     from scipy.optimize import minimize
 
@@ -103,7 +105,7 @@ def fit_calibration(probs: NDArray[np.float64], right: NDArray[np.bool_]) -> Cal
         return float(np.mean(np.logaddexp(0, np.where(right, -logits, logits))))
 
     log_slope, offset = minimize(loss, np.zeros(2), method="Nelder-Mead").x
-    return Calibration(float(np.exp(log_slope)), float(offset))
+    return float(np.exp(log_slope)), float(offset)
 
 
 _Draw = Callable[[Labels, np.random.Generator], list[NDArray[np.uint8]]]
