@@ -96,10 +96,27 @@ def test_a_cell_without_a_legible_character_goes_to_review():
     legible = np.ones((1, VIN_LENGTH))
     legible[0, [3, 8]] = 0.2, 0.49
     reading = read(ink_of(VALID), legible)
-    assert (reading.decision, reading.reason) == ("review", "no legible character in cells 4, 9")
-    assert reading.confidence < 0.1
+    assert (reading.decision, reading.reason) == ("review", "no clearly legible character in cells 4, 9")
+    assert reading.vin == VALID  # of an illegible cell the best guess is kept
     assert reading.cells[3].legible_probability == pytest.approx(0.2)
     assert read(ink_of(VALID), legible, threshold=0.0).decision == "review"
+    hardly = np.full((1, VIN_LENGTH), 0.99)  # no cell is doubtful: the ink decides
+    assert read(ink_of(VALID), hardly).decision == "accept"
+
+
+def test_a_blank_cell_says_nothing_whatever_it_was_read_as():
+    legible = np.ones((1, VIN_LENGTH))
+    legible[0, 12] = 0.0
+    written = VALID[:12] + "7" + VALID[13:]
+    probs = ink_of(written, 0.9999)
+    reading = read(probs, legible)
+    assert (reading.vin, reading.decision) == (VALID, "review")  # the check digit tells what is missing
+    even = ink_of(VALID, 0.9999)
+    even[0, 12] = 1 / NUM_CLASSES
+    assert reading.confidence == pytest.approx(read(even).confidence, abs=1e-6)
+    listed = read(probs, legible, expected=ExpectedVins.of([VALID]))
+    assert (listed.vin, listed.decision) == (VALID, "review")
+    assert listed.confidence > reading.confidence
 
 
 @given(st.integers(0, 2**32), st.sampled_from([0.02, 0.1, 1.0]), st.booleans())

@@ -146,7 +146,7 @@ def test_a_blank_or_illegible_cell_goes_to_review(cards, read, tmp_path, num_out
     status, out, err = read(cards / "card2", "--threshold", "0", "--model", model)
     assert status == 0
     assert out[1].startswith("review")
-    assert out[1].endswith("  no legible character in cell 4")
+    assert out[1].endswith("  no clearly legible character in cell 4")
     assert err == ["1 VIN: 0 accepted, 1 for review"]
 
 

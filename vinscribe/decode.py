@@ -26,8 +26,11 @@ INK_FLOOR = 1e-4
 CLEAR = 0.999
 """A character read with this confidence by itself is never rewritten."""
 
-LEGIBLE = 0.5
+LEGIBLE = 0.9
 """Least probability of a legible character, in every cell of a VIN that is accepted."""
+
+ILLEGIBLE_RARITY = 0.1
+"""How much rarer cells without a legible character are in a VIN than in training, where they are a tenth."""
 
 THRESHOLD = 0.999
 """Least confidence of a VIN that is accepted: at most one wrong in a thousand."""
@@ -216,9 +219,10 @@ class Decoder:
     def _decode_chunk(self, probs: Floats, legible: Floats) -> tuple[NDArray[np.generic], ...]:
         """The attributes of ``Decoded``, in their order."""
         raw = probs.argmax(2)
-        ink = (1 - INK_FLOOR) * self.calibration.likelihoods(probs) + INK_FLOOR / NUM_CLASSES
+        ink = _ink(self.calibration.likelihoods(probs), legible)
         lattice = Lattice(ink, self.priors)
-        allowed = (probs.max(2, keepdims=True) < CLEAR) | (np.arange(NUM_CLASSES) == raw[:, :, None])
+        clear = (probs.max(2) >= CLEAR) & (legible >= LEGIBLE)
+        allowed = ~clear[:, :, None] | (np.arange(NUM_CLASSES) == raw[:, :, None])
         strings, scores = lattice.best(NUM_CANDIDATES, allowed)
         total, listed = lattice.total, np.zeros(len(probs), bool)
         sums = lattice.marginals(strings[:, 0]) * total[:, None]
@@ -230,7 +234,7 @@ class Decoder:
             sums = lattice.marginals(strings[:, 0]) * lattice.total[:, None] + _agreement(strings[:, 0], found)
         best, chars = strings[:, 0], sums / total[:, None]
         probability = np.minimum(scores / total[:, None], 1)
-        confidence = self.calibration(probability[:, 0]) * legible.clip(0, 1).prod(1)
+        confidence = self.calibration(probability[:, 0])
         rest = ((1 - confidence) / np.maximum(1 - probability[:, 0], 1e-12)).clip(0, 1)
         candidate_probs = np.column_stack([confidence, probability[:, 1:] * rest[:, None]])
         accept = (confidence >= self.threshold) & (legible >= LEGIBLE).all(1)
@@ -270,7 +274,7 @@ class Decoder:
         """Why a VIN needs a review, in a few words."""
         unread = [str(position + 1) for position in np.flatnonzero(legible < LEGIBLE)]
         if unread:
-            return f"no legible character in cell{'s' * (len(unread) > 1)} {', '.join(unread)}"
+            return f"no clearly legible character in cell{'s' * (len(unread) > 1)} {', '.join(unread)}"
         doubts = []
         confidences = decoded.char_confidence[row]
         for position in np.argsort(confidences, kind="stable")[:2]:
@@ -281,6 +285,14 @@ class Decoder:
         if check_digit(vin) != vin[CHECK_POSITION] and rate > 0.5:
             doubts.append(f"check digit {vin[CHECK_POSITION]}, {check_digit(vin)} expected")
         return "; ".join(doubts) or f"confidence below {self.threshold:g}"
+
+
+def _ink(likelihoods: Floats, legible: Floats) -> Floats:
+    """How well each character fits (N, 17, 33): a cell that is not legible fits all of them alike."""
+    seen = legible / (legible + ILLEGIBLE_RARITY * (1 - legible))
+    share = (seen * (1 - INK_FLOOR))[:, :, None]
+    ink: Floats = share * likelihoods + (1 - share) / NUM_CLASSES
+    return ink
 
 
 def _text(labels: Ints) -> str:

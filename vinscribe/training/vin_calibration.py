@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vinscribe.cells import normalise
-from vinscribe.charset import NUM_CLASSES, label_of
+from vinscribe.charset import ILLEGIBLE, NUM_CLASSES, label_of
 from vinscribe.classifier import given_legible
 from vinscribe.decode import Calibration, Decoder
 from vinscribe.priors import Priors, market_priors
@@ -68,11 +68,13 @@ def calibrate_vins(
         kinds.append(_strokes(data, settings))
     vins = sample_vins(market_priors("any"), num_vins * len(kinds), rng)
     probs = np.empty((len(vins), VIN_LENGTH, NUM_CLASSES))
+    legible = np.empty((len(vins), VIN_LENGTH))
     for row, vin in enumerate(vins):
         cells = np.stack([normalise(picture, size_px) for picture in kinds[row % len(kinds)](vin, rng)])
-        probs[row] = given_legible(probs_of(torch.from_numpy(cells)[:, None]))
+        outputs = probs_of(torch.from_numpy(cells)[:, None])
+        probs[row], legible[row] = given_legible(outputs), 1 - outputs[:, ILLEGIBLE]
     shares = tuple(class_shares.round(6).tolist())
-    decoded = Decoder(calibration=Calibration(class_shares=shares)).decode(probs)
+    decoded = Decoder(calibration=Calibration(class_shares=shares)).decode(probs, legible)
     right = (decoded.best == vins).all(1)
     slope, offset = fit_calibration(decoded.confidence, right)
     return VinCalibration(slope, offset, shares, len(vins), float(right.mean()))
