@@ -30,7 +30,7 @@ from vinscribe.training.fit import RECIPES, FitSettings, fit  # noqa: E402
 from vinscribe.training.runs import finish_run, load_data, training_record  # noqa: E402
 
 SETS = ("karvy", "photographed", "european_digits", "chars74k", "unipen", "emnist", "boxes")
-EPOCHS, SAMPLES_PER_EPOCH = 4, 60_000
+EPOCHS, SAMPLES_PER_EPOCH = 3, 50_000
 
 
 @dataclass(frozen=True)
