@@ -60,5 +60,5 @@ def test_every_file_of_the_tree_is_there() -> None:
 
 
 def test_every_command_is_documented() -> None:
-    for name in ("chars", "read", "vin", "data", "evaluate"):
+    for name in ("chars", "read", "vin", "cards", "data", "evaluate"):
         assert f"python -m vinscribe {name}" in README

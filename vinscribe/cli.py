@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from vinscribe import __version__, read_command, vin_command
 from vinscribe.console import BROKEN_PIPE, FAILED, INTERRUPTED, OK, WRONG_USE, Parser, Progress, quiet_libraries, say
 from vinscribe.errors import ModelError, UsageError, VinscribeError
-from vinscribe.training import commands as training_commands  # imports no PyTorch
+from vinscribe.training import cards_command  # imports no PyTorch, nor do the others
+from vinscribe.training import commands as training_commands
 
 if TYPE_CHECKING:
     from vinscribe.reader import CharacterReading, Reader, Unreadable
@@ -89,6 +90,7 @@ def _build_parser() -> argparse.ArgumentParser:
     read_command.register(commands)
     vin_command.register(commands)
     training_commands.register(commands)
+    cards_command.register(commands)
     return parser
 
 
