@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from vinscribe.charset import CHARSET, NUM_CLASSES
 from vinscribe.errors import ModelError, UsageError
 from vinscribe.expected import ExpectedVins
-from vinscribe.lattice import Floats, Ints, Lattice
+from vinscribe.lattice import Floats, Ints
+from vinscribe.mixture import Mixture
 from vinscribe.priors import UNLISTED, market_priors
 from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_digit
 
@@ -220,18 +221,18 @@ class Decoder:
         """The attributes of ``Decoded``, in their order."""
         raw = probs.argmax(2)
         ink = _ink(self.calibration.likelihoods(probs), legible)
-        lattice = Lattice(ink, self.priors)
+        strings_of = Mixture(ink, self.priors)
         clear = (probs.max(2) >= CLEAR) & (legible >= LEGIBLE)
         allowed = ~clear[:, :, None] | (np.arange(NUM_CLASSES) == raw[:, :, None])
-        strings, scores = lattice.best(NUM_CANDIDATES, allowed)
-        total, listed = lattice.total, np.zeros(len(probs), bool)
-        sums = lattice.marginals(strings[:, 0]) * total[:, None]
+        strings, scores = strings_of.best(NUM_CANDIDATES, allowed)
+        total, listed = strings_of.total, np.zeros(len(probs), bool)
+        sums = strings_of.marginals(strings[:, 0]) * total[:, None]
         if self.expected is not None:
-            found = [_found(self.expected, lattice, row) for row in range(len(probs))]
+            found = [_found(self.expected, strings_of, row) for row in range(len(probs))]
             strings, scores = _merged(strings, scores, found, allowed)
             total = total + [scores.sum() for _, scores in found]
             listed = self.expected.contains(strings[:, 0])
-            sums = lattice.marginals(strings[:, 0]) * lattice.total[:, None] + _agreement(strings[:, 0], found)
+            sums = strings_of.marginals(strings[:, 0]) * strings_of.total[:, None] + _agreement(strings[:, 0], found)
         best, chars = strings[:, 0], sums / total[:, None]
         probability = np.minimum(scores / total[:, None], 1)
         confidence = self.calibration(probability[:, 0])
@@ -324,11 +325,11 @@ _Found = tuple[NDArray[np.int64], Floats]
 """Listed VINs (M, 17) that a reading may be, and what being listed adds to their scores (M,)."""
 
 
-def _found(expected: ExpectedVins, lattice: Lattice, row: int) -> _Found:
-    most = _LISTED_WORTH * lattice.most_beside_factors
-    rows = expected.near(lattice.factors[row], _NEGLIGIBLE * float(lattice.total[row]) / most)
+def _found(expected: ExpectedVins, strings_of: Mixture, row: int) -> _Found:
+    factors, most = strings_of.bounds(row)
+    rows = expected.near(factors, _NEGLIGIBLE * float(strings_of.total[row]) / (_LISTED_WORTH * most))
     labels = expected.labels[rows].astype(np.int64)
-    return labels, _LISTED_WORTH * lattice.scores(labels, np.full(len(labels), row))
+    return labels, _LISTED_WORTH * strings_of.scores(labels, np.full(len(labels), row))
 
 
 def _merged(strings: Ints, scores: Floats, found: list[_Found], allowed: NDArray[np.bool_]) -> tuple[Ints, Floats]:

@@ -49,8 +49,11 @@ class Lattice:
 
     def __init__(self, ink: Floats, priors: Priors) -> None:
         factors = ink * priors.positions
-        self.factors = factors / factors.max(2, keepdims=True)
+        largest = factors.max(2, keepdims=True)
+        self.factors = factors / largest
         """float64 (N, 17, 33), at most 1: what each character is worth at each position, by itself."""
+        self.log_scale = np.log(largest).sum((1, 2))
+        """float64 (N,): the logarithm of what scores would have to be multiplied by to be absolute."""
         self._priors = priors
         # Maker's codes are grouped by who writes a check digit how often, and by remainder.
         self._group = np.repeat(priors.group, NUM_CLASSES**2) * _NUM_REMAINDERS + _CODE_REMAINDERS

@@ -28,11 +28,13 @@ class Group:
         first: first characters.
         share: of the VINs, in [0, 1].
         check_rate: share of these VINs that have a check digit in position 9, in [0, 1].
+        filler_rate: share with ZZZ in positions 4 to 6, for want of a descriptor, in [0, 1].
     """
 
     first: str
     share: float
     check_rate: float
+    filler_rate: float = 0.002
 
 
 _NORTH_AMERICA, _CHINA, _KOREA, _JAPAN, _EUROPE, _OTHERS = "12345", "L", "K", "J", "STUVWXYZ", "06789ABCDEFGHMNPR"
@@ -41,10 +43,10 @@ MARKETS: dict[str, tuple[Group, ...]] = {
     "any": (
         Group(_NORTH_AMERICA, 0.35, 0.97),
         Group(_CHINA, 0.10, 0.97),
-        Group(_KOREA, 0.06, 0.5),
-        Group(_JAPAN, 0.10, 0.4),
-        Group(_EUROPE, 0.30, 0.25),
-        Group(_OTHERS, 0.09, 0.3),
+        Group(_KOREA, 0.06, 0.4),
+        Group(_JAPAN, 0.10, 0.3),
+        Group(_EUROPE, 0.30, 0.15, 0.2),
+        Group(_OTHERS, 0.09, 0.2),
     ),
     # Whoever sells there writes a check digit, wherever the car was made.
     "north-america": (
@@ -52,15 +54,15 @@ MARKETS: dict[str, tuple[Group, ...]] = {
         Group(_CHINA, 0.02, 0.98),
         Group(_KOREA, 0.06, 0.97),
         Group(_JAPAN, 0.10, 0.97),
-        Group(_EUROPE, 0.08, 0.95),
+        Group(_EUROPE, 0.08, 0.95, 0.01),
         Group(_OTHERS, 0.02, 0.9),
     ),
     "europe": (
         Group(_NORTH_AMERICA, 0.06, 0.9),
         Group(_CHINA, 0.05, 0.95),
-        Group(_KOREA, 0.06, 0.2),
-        Group(_JAPAN, 0.09, 0.2),
-        Group(_EUROPE, 0.70, 0.15),
+        Group(_KOREA, 0.06, 0.15),
+        Group(_JAPAN, 0.09, 0.15),
+        Group(_EUROPE, 0.70, 0.1, 0.25),
         Group(_OTHERS, 0.04, 0.2),
     ),
 }
@@ -78,6 +80,7 @@ _DIGIT_SHARE |= dict.fromkeys(range(13, VIN_LENGTH), 0.99)
 _NO_YEAR_SHARE = 0.03  # position 10 of a maker who does not write the year there
 _FREE_CHECK_DIGIT_SHARE = 0.6  # position 9 of a maker who writes no check digit
 _FILLER_SHARE = 0.1  # some of them fill it up with a Z
+_FILLER_SHARE_OF_FILLED = 0.7  # and most of those who have filled up positions 4 to 6
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ class Priors:
         free_check: (33,), adds up to 1: position 9 where it is no check digit.
         group: int64 (33,): first character -> row of ``check_rates``.
         check_rates: (G,): how often makers of a group write a check digit.
+        filled_check: (33,), adds up to 1: position 9 of a VIN with ZZZ in positions 4 to 6.
+        filler_rates: (G,): how often makers of a group write that.
     """
 
     wmi: NDArray[np.float64]
@@ -98,6 +103,8 @@ class Priors:
     free_check: NDArray[np.float64]
     group: NDArray[np.int64]
     check_rates: NDArray[np.float64]
+    filled_check: NDArray[np.float64]
+    filler_rates: NDArray[np.float64]
 
 
 @lru_cache
@@ -116,9 +123,11 @@ def market_priors(market: str, check_digit: bool = True) -> Priors:
     return Priors(
         wmi=_wmi(groups),
         positions=_positions(),
-        free_check=(1 - _FILLER_SHARE) * _digits(_FREE_CHECK_DIGIT_SHARE) + _FILLER_SHARE * _only("Z"),
+        free_check=_position_9(_FILLER_SHARE),
         group=group,
         check_rates=np.array([members.check_rate if check_digit else 0.0 for members in groups]),
+        filled_check=_position_9(_FILLER_SHARE_OF_FILLED),
+        filler_rates=np.array([members.filler_rate for members in groups]),
     )
 
 
@@ -142,6 +151,11 @@ def _positions() -> NDArray[np.float64]:
         positions[position] = _digits(share)
     positions[YEAR_POSITION] = (1 - _NO_YEAR_SHARE) * _only(YEAR_CODES) + _NO_YEAR_SHARE * _only("0UZ")
     return positions
+
+
+def _position_9(filler_share: float) -> NDArray[np.float64]:
+    """(33,): position 9 where it is no check digit."""
+    return (1 - filler_share) * _digits(_FREE_CHECK_DIGIT_SHARE) + filler_share * _only("Z")
 
 
 def _digits(share: float) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from vinscribe.cells import normalise
 from vinscribe.charset import ILLEGIBLE, NUM_CLASSES, label_of
 from vinscribe.classifier import given_legible
 from vinscribe.decode import Calibration, Decoder
+from vinscribe.mixture import FILLED, FILLER
 from vinscribe.priors import Priors, market_priors
 from vinscribe.training.augment import AugmentSettings, render
 from vinscribe.training.batches import Data, stroke_glyphs
@@ -63,7 +64,7 @@ def calibrate_vins(
         seed: of the VINs and cells.
     """
     rng = np.random.default_rng([seed, num_vins])
-    kinds = [_emnist(data, replace(settings, bare=1.0, illegible=0.0)), _emnist(data, replace(settings, bare=0.0))]
+    kinds = [_emnist(data, None), _emnist(data, replace(settings, bare=0.0))]
     if data.validation_strokes:
         kinds.append(_strokes(data, settings))
     vins = sample_vins(market_priors("any"), num_vins * len(kinds), rng)
@@ -92,6 +93,9 @@ def sample_vins(priors: Priors, count: int, rng: np.random.Generator) -> Labels:
     check_labels = np.array([label_of(char) for char in CHECK_CHARS])
     remainders = (VALUES[vins] * WEIGHTS).sum(1) % len(CHECK_CHARS)  # position 9 itself weighs nothing
     vins[has_check, CHECK_POSITION] = check_labels[remainders[has_check]]
+    filled = np.flatnonzero(rng.random(count) < priors.filler_rates[priors.group[vins[:, 0]]])
+    vins[filled[:, None], FILLED] = FILLER
+    vins[filled, CHECK_POSITION] = rng.choice(NUM_CLASSES, len(filled), p=priors.filled_check)
     return vins
 
 
@@ -113,13 +117,17 @@ def fit_calibration(probs: NDArray[np.float64], right: NDArray[np.bool_]) -> tup
 _Draw = Callable[[Labels, np.random.Generator], list[NDArray[np.uint8]]]
 
 
-def _emnist(data: Data, settings: AugmentSettings) -> _Draw:
+def _emnist(data: Data, settings: AugmentSettings | None) -> _Draw:
+    """EMNIST's pictures in rendered cells, or as they are without settings."""
     split = data.validation
     glyphs = ImageGlyphs(split.images, split.labels)
     by_class = [np.flatnonzero(split.labels == label) for label in range(NUM_CLASSES)]
 
     def draw(vin: Labels, rng: np.random.Generator) -> list[NDArray[np.uint8]]:
-        return [_picture(glyphs, int(rng.choice(by_class[label])), settings, rng) for label in vin]
+        chosen = [int(rng.choice(by_class[label])) for label in vin]
+        if settings is None:
+            return [split.images[index] for index in chosen]
+        return [_picture(glyphs, index, settings, rng) for index in chosen]
 
     return draw
 
