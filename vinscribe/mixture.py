@@ -2,7 +2,7 @@
 
 Some European makers (the Volkswagen group above all) have nothing to say in positions 4 to 6 and write ZZZ there,
 mostly with another Z at position 9. These go together, so that a `vinscribe.lattice.Lattice` alone, which knows
-positions one by one, cannot say it: a `Mixture` is two of them with a common scale, with the same sums and best strings.
+positions one by one, cannot say it: a `Mixture` is two of them on a common scale, with the same sums and best strings.
 """
 
 from dataclasses import replace
