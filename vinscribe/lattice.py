@@ -31,6 +31,12 @@ _REMAINDERS = VALUES * WEIGHTS[:, np.newaxis] % _NUM_REMAINDERS
 _CODE_REMAINDERS = (_REMAINDERS[0][:, None, None] + _REMAINDERS[1][:, None] + _REMAINDERS[2]).ravel() % _NUM_REMAINDERS
 """(35937,): what each maker's code, the first three characters, adds."""
 
+_BY_FIRST = (_REMAINDERS[0][:, None] + np.arange(_NUM_REMAINDERS)) % _NUM_REMAINDERS
+"""(33, 11): a code's remainder, by its first character and what the next two add."""
+
+_PAIR_ONE_HOT = np.eye(_NUM_REMAINDERS)[((_REMAINDERS[1][:, None] + _REMAINDERS[2]) % _NUM_REMAINDERS).ravel()]
+"""(1089, 11): what the second and third character add."""
+
 _BACK = [position for position in range(3, VIN_LENGTH) if position != CHECK_POSITION]
 _ONE_HOT = np.eye(_NUM_REMAINDERS)[_REMAINDERS[_BACK]]  # (13, 33, 11)
 _SUM = (np.arange(_NUM_REMAINDERS)[:, None] + np.arange(_NUM_REMAINDERS)) % _NUM_REMAINDERS
@@ -56,7 +62,6 @@ class Lattice:
         """float64 (N,): the logarithm of what scores would have to be multiplied by to be absolute."""
         self._priors = priors
         # Maker's codes are grouped by who writes a check digit how often, and by remainder.
-        self._group = np.repeat(priors.group, NUM_CLASSES**2) * _NUM_REMAINDERS + _CODE_REMAINDERS
         self._num_groups = len(priors.check_rates)
         rates = priors.check_rates[:, None, None]
         # (G, 33, 11): what the character at position 9 is worth to a group, given the others' remainder.
@@ -75,7 +80,7 @@ class Lattice:
     @cached_property
     def total(self) -> Floats:
         """(N,): the sum of the scores of all strings."""
-        total: Floats = np.einsum("nw,nw->n", self._codes, self._code_completions)
+        total: Floats = self._code_masses.sum(1)
         return total
 
     @cached_property
@@ -83,8 +88,9 @@ class Lattice:
         """(N, 35937): what each maker's code is worth."""
         first, second, third = (self.factors[:, position] for position in range(3))
         pairs = first[:, :, None] * second[:, None]
-        codes: Floats = ((pairs[..., None] * third[:, None, None]) * self._priors.wmi).reshape(-1, NUM_CLASSES**3)
-        return codes
+        codes: Floats = pairs[..., None] * third[:, None, None]
+        codes *= self._priors.wmi
+        return codes.reshape(-1, NUM_CLASSES**3)
 
     @cached_property
     def _leaves(self) -> Floats:
@@ -109,19 +115,22 @@ class Lattice:
         return sums
 
     @cached_property
-    def _code_completions(self) -> Floats:
-        """(N, 35937): the sum over all that can follow each maker's code."""
-        sums = np.einsum("ns,ngrs->ngr", self._prefixes[-1], self._check_sums[..., _SUM])
-        return self._by_code(sums)
+    def _code_masses(self) -> Floats:
+        """(N, 35937): the sum over all strings that begin with each maker's code."""
+        masses = self._by_code(np.einsum("ns,ngrs->ngr", self._prefixes[-1], self._check_sums[..., _SUM]))
+        masses *= self._codes
+        return masses
 
     def _by_code(self, values: Floats) -> Floats:
-        """(N, G, 11) -> (N, 35937)."""
-        spread: Floats = np.take(values.reshape(-1, self._num_groups * _NUM_REMAINDERS), self._group, axis=1)
+        """(N, G, 11) -> (N, 35937): the value of each code's group and remainder."""
+        by_first = values[:, self._priors.group[:, None], _BY_FIRST]  # (N, 33, 11), by what the next two add
+        # A product with ones and zeros is the fastest way to look up so many numbers.
+        spread: Floats = (by_first.reshape(-1, _NUM_REMAINDERS) @ _PAIR_ONE_HOT.T).reshape(-1, NUM_CLASSES**3)
         return spread
 
     def marginals(self, labels: Ints) -> Floats:
         """(N, 17): the share of the total that belongs to strings with these characters (N, 17) at their positions."""
-        codes = (self._codes * self._code_completions).reshape(-1, NUM_CLASSES, NUM_CLASSES, NUM_CLASSES)
+        codes = self._code_masses.reshape(-1, NUM_CLASSES, NUM_CLASSES, NUM_CLASSES)
         rows = np.arange(len(self))
         sums = np.empty((len(self), VIN_LENGTH))
         for position in range(3):
@@ -143,11 +152,11 @@ class Lattice:
     @cached_property
     def _code_sums(self) -> Floats:
         """(N, G, 11): sums over the maker's codes, by group and remainder."""
-        order = np.argsort(self._group, kind="stable")
-        present, starts = np.unique(self._group[order], return_index=True)
-        sums = np.zeros((len(self), self._num_groups * _NUM_REMAINDERS))
-        sums[:, present] = np.add.reduceat(np.take(self._codes, order, axis=1), starts, axis=1)
-        return sums.reshape(len(self), self._num_groups, _NUM_REMAINDERS)
+        by_first = (self._codes.reshape(-1, NUM_CLASSES**2) @ _PAIR_ONE_HOT).reshape(-1, NUM_CLASSES, _NUM_REMAINDERS)
+        sums = np.zeros((len(self), self._num_groups, _NUM_REMAINDERS))
+        for first, group in enumerate(self._priors.group):
+            sums[:, group, _BY_FIRST[first]] += by_first[:, first]
+        return sums
 
     def _check_marginal(self, by_group: Floats, labels: Ints) -> Floats:
         """(N,): the sum over the strings with these characters (N,) at position 9."""
@@ -184,10 +193,11 @@ class Lattice:
         # A code with its best completion: no code beyond the best ``count`` is part of one of the best strings.
         ends = np.max(back_scores[:, None, None, :, 0] * check.max(2)[..., _SUM], axis=3)  # (N, G, 11)
         usable = [allowed[:, position] for position in range(3)]
-        codes = self._codes * self._by_code(ends)
-        codes = codes.reshape(-1, NUM_CLASSES, NUM_CLASSES, NUM_CLASSES)
-        codes = codes * usable[0][:, :, None, None] * usable[1][:, None, :, None] * usable[2][:, None, None]
-        chosen, _ = _largest(codes.reshape(-1, NUM_CLASSES**3), count)  # (N, count)
+        codes = self._by_code(ends)
+        codes *= self._codes
+        blocks = codes.reshape(-1, NUM_CLASSES, NUM_CLASSES, NUM_CLASSES)
+        blocks *= usable[0][:, :, None, None] & usable[1][:, None, :, None] & usable[2][:, None, None]
+        chosen, _ = _largest(codes, count)  # (N, count)
         return self._completed(chosen, back, back_scores, check, count)
 
     def _completed(

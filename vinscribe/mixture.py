@@ -20,7 +20,7 @@ FILLER = label_of("Z")
 FILLED = (3, 4, 5)
 """Positions, counted from 0, that are filled."""
 
-_NEGLIGIBLE = 1e-12
+_NEGLIGIBLE = 1e-10
 """Ink of the three fillers, against the best characters there, below which nobody wrote them."""
 
 
