@@ -143,9 +143,12 @@ def with_illegible(raw: NDArray[np.float32], cells: NDArray[np.uint8]) -> NDArra
     Returns:
         float32 (N, 34). A blank cell has no legible character; any other has one, where the model does not say it.
     """
+    blank = cells.reshape(len(cells), cells.shape[1] * cells.shape[2]).max(axis=1, initial=0) == 0
+    if raw.shape[1] == NUM_OUTPUTS and not blank.any():
+        return raw
     outputs = np.zeros((len(raw), NUM_OUTPUTS), np.float32)
     outputs[:, : raw.shape[1]] = raw
-    outputs[~np.asarray(cells.any(axis=(1, 2)))] = np.arange(NUM_OUTPUTS) == ILLEGIBLE
+    outputs[blank] = np.arange(NUM_OUTPUTS) == ILLEGIBLE
     return outputs
 
 
