@@ -80,6 +80,7 @@ def test_the_metadata_is_complete_and_names_no_path(exported: tuple[nn.Sequentia
         "temperature": "1.25",
         "training": '{"seed": 3, "view": "vin"}',
         "data": '{"a.gz": "00ff"}',
+        "vins": "null",
         "vinscribe_version": __version__,
     }
     content = path.read_bytes()

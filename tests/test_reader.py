@@ -185,7 +185,7 @@ def test_probabilities_are_those_given_a_legible_character(vin_model, monkeypatc
     monkeypatch.setattr(reader.classifier, "outputs", lambda _: outputs)
     cells = reader.read_cells(cells_of(VIN)).cells
     assert [cell.legible_probability for cell in cells] == pytest.approx([0.7] * 17)
-    assert min(cell.confidence for cell in cells) > 0.999
+    assert min(cell.confidence for cell in cells) > 0.98  # what is hardly legible counts as less ink
 
 
 @pytest.mark.parametrize("count", [0, 16, 18])

@@ -337,7 +337,8 @@ def test_the_command_reads_all_three_sets(
     monkeypatch.setattr(sys, "argv", ["whole_vins.py", "--shared", ".", "--model", model, *options])
     whole_vins.main()
     printed = capsys.readouterr().out
-    assert written == [("whole-vins", printed.rstrip("\n"))]
+    assert written[0] == ("whole-vins", printed.rstrip("\n"))
+    assert [name for name, _ in written] == ["whole-vins"] * 2  # the card and the README's few figures
     sets = json.loads((tmp_path / "out.json").read_text())["sets"]
     assert list(sets) == ["emnist bare", "emnist boxes", "unipen boxes"]
     for name, figures in sets.items():
