@@ -95,8 +95,9 @@ def test_csv(cards, read):
         (f"{cards}/card2", VALID, "valid"),
         (f"{cards}/card10", OTHER, "invalid"),
     ]
-    assert all(len(row["runner_up"]) == 17 for row in rows)
-    assert all(float(row["runner_up_probability"]) < float(row["confidence"]) for row in rows)
+    for row in rows:  # where every character is clear nothing else is in question
+        assert len(row["runner_up"]) in (0, 17)
+        assert float(row["runner_up_probability"] or 0) < float(row["confidence"])
     assert (rows[0]["page"], rows[0]["reason"], rows[0]["changes"]) == ("", "", "")
 
 
