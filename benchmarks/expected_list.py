@@ -31,13 +31,11 @@ from vinscribe.charset import CHARSET, NUM_CLASSES, label_of  # noqa: E402
 from vinscribe.decode import Decoder  # noqa: E402
 from vinscribe.expected import ExpectedVins  # noqa: E402
 from vinscribe.vin import (  # noqa: E402
-    CHECK_CHARS,
     CHECK_POSITION,
-    VALUES,
     VIN_LENGTH,
-    WEIGHTS,
     YEAR_CODES,
     YEAR_POSITION,
+    check_labels,
     known_wmis,
 )
 
@@ -78,9 +76,8 @@ def make_vins(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
     starts = rng.integers(0, 10**SERIAL_DIGITS, NUM_MODELS)
     serials = (starts[model] + np.arange(count) - (sizes.cumsum() - sizes)[model]) % 10**SERIAL_DIGITS
     vins[:, -SERIAL_DIGITS:] = serials[:, None] // 10 ** np.arange(SERIAL_DIGITS)[::-1] % 10
-    checks = np.array([label_of(char) for char in CHECK_CHARS])[(VALUES[vins] * WEIGHTS).sum(1) % len(CHECK_CHARS)]
     has_check = (rng.random(NUM_MODELS) < CHECK_RATE)[model]
-    vins[has_check, CHECK_POSITION] = checks[has_check]
+    vins[has_check, CHECK_POSITION] = check_labels(vins[has_check])
     return vins
 
 

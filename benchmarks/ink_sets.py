@@ -77,7 +77,7 @@ _DRAWN = {
     "chars74k": "tablet strokes, drawn at three pen widths",
     "unipen": "pen strokes of writers not trained on, drawn at many widths and sizes",
     "emnist": "`vin` test of EMNIST, bare glyphs",
-    "boxes": "`vin` test of EMNIST in boxes of kinds not used in training",
+    "boxes": "`vin` test of EMNIST in boxes drawn by other code than the training's",
     "empty": "boxes of those kinds without a character, some with dirt",
     "struck": "characters struck out or overwritten in such boxes",
 }

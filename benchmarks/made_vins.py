@@ -13,16 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vinscribe.charset import CHARSET, NUM_CLASSES, label_of
-from vinscribe.vin import (
-    CHECK_CHARS,
-    CHECK_POSITION,
-    VALUES,
-    VIN_LENGTH,
-    WEIGHTS,
-    YEAR_CODES,
-    YEAR_POSITION,
-    known_wmis,
-)
+from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, YEAR_CODES, YEAR_POSITION, check_labels, known_wmis
 
 Labels = NDArray[np.int64]
 Shares = tuple[tuple[tuple[str, ...], float], ...]
@@ -94,13 +85,6 @@ def make_vins(count: int, rng: np.random.Generator) -> MadeVins:
     _write_as_europeans(labels, european, rng)
     labels[checked, CHECK_POSITION] = check_labels(labels[checked])
     return MadeVins(labels, checked)
-
-
-def check_labels(labels: Labels) -> Labels:
-    """The labels (N,) of the check digits that VINs (N, 17) should have."""
-    remainders = (VALUES[labels] * WEIGHTS).sum(1) % len(CHECK_CHARS)  # position 9 itself weighs nothing
-    found: Labels = np.array([label_of(char) for char in CHECK_CHARS], np.int64)[remainders]
-    return found
 
 
 def make_register(truth: MadeVins, share: float, size: int, rng: np.random.Generator) -> list[str]:

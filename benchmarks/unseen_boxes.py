@@ -1,7 +1,8 @@
-"""Boxes of kinds that training does not use, to measure what a model makes of a form that is new to it.
+"""Boxes of other kinds than the training's, to measure what a model makes of a form that is new to it.
 
-Written apart from the training's renderer, which shares no line with it. Everything is drawn at twice its size and
-scaled down. What a picture shows depends on the random generator alone.
+Written apart from the training's renderer, which shares no line with it; that one draws round corners too since they
+were seen to be missing here. Everything is drawn at twice its size and scaled down. What a picture shows depends on the
+random generator alone.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Characters in boxes of kinds that training does not use: ink, neighbours, dirt, strikes, scanner and camera.
+"""Characters in boxes of other kinds than the training's: ink, neighbours, dirt, strikes, scanner and camera.
 
 The boxes come from `unseen_boxes`. Everything is drawn at twice its size; what a picture shows depends on the random
 generator alone, and on the glyphs.

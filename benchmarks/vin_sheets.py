@@ -1,6 +1,6 @@
 """The sets that whole VINs are measured on: each VIN 17 pictures of test characters, bare or in the boxes of one form.
 
-The boxes are of kinds that training does not use (`unseen_boxes`). The cells of one VIN are cells of one form, filled
+The boxes are of other kinds than the training's (`unseen_boxes`). The cells of one VIN are cells of one form, filled
 in with one pen and scanned once; place, size, neighbours and dirt differ by cell. What is drawn hangs on the seed and
 the VIN's number alone.
 """

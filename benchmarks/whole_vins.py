@@ -204,8 +204,8 @@ def summary(figures: dict[str, Figures], seed: int) -> str:
             rows.append(f"| {name} | {part} | {score.vins:,} | {' | '.join(shares)} | {wrong} |")
     note = (
         f"By `python benchmarks/whole_vins.py`, {time.strftime('%Y-%m-%d')}: made-up VINs (seed {seed}), written with "
-        "test characters of EMNIST, or of one UNIPEN writer, in boxes of kinds that training does not use; percent. "
-        "Accepted: at the default threshold."
+        "test characters of EMNIST, or of one UNIPEN writer, in boxes drawn by other code than the training's; "
+        "percent. Accepted: at the default threshold."
     )
     return note + "\n\n" + "\n".join(rows)
 

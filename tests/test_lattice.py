@@ -37,12 +37,18 @@ def brute_force(ink, priors):
 
 
 @st.composite
-def problems(draw):
+def sparse_inks(draw, most):
+    """Ink where at most so many positions have a choice, of at most so many characters."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     choices = [1] * VIN_LENGTH
-    for position in draw(st.lists(st.integers(0, VIN_LENGTH - 1), min_size=1, max_size=5, unique=True)):
-        choices[position] = draw(st.integers(2, 5))
-    return sparse_ink(rng, choices), market_priors(draw(st.sampled_from(list(MARKETS))), draw(st.booleans()))
+    for position in draw(st.lists(st.integers(0, VIN_LENGTH - 1), min_size=1, max_size=most, unique=True)):
+        choices[position] = draw(st.integers(2, most))
+    return sparse_ink(rng, choices)
+
+
+@st.composite
+def problems(draw):
+    return draw(sparse_inks(5)), market_priors(draw(st.sampled_from(list(MARKETS))), draw(st.booleans()))
 
 
 @given(problems())

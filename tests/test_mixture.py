@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_lattice import brute_force, sparse_ink
+from test_lattice import brute_force, sparse_inks
 
 from vinscribe.charset import NUM_CLASSES, label_of
 from vinscribe.decode import Decoder
@@ -37,11 +37,7 @@ def both_kinds(ink, priors):
 
 @st.composite
 def problems(draw):
-    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    choices = [1] * VIN_LENGTH
-    for position in draw(st.lists(st.integers(0, VIN_LENGTH - 1), min_size=1, max_size=4, unique=True)):
-        choices[position] = draw(st.integers(2, 4))
-    ink = sparse_ink(rng, choices)
+    ink = draw(sparse_inks(4))
     for position in draw(st.sampled_from([(), FILLED, (*FILLED, CHECK_POSITION)])):
         ink[position, FILLER] += 0.3
     return ink, market_priors(draw(st.sampled_from(list(MARKETS))))

@@ -1,8 +1,5 @@
 """The stroke alphabet and the pen."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -252,14 +249,3 @@ def test_bad_requests():
         write("7", rng(), "open")
     with pytest.raises(UsageError, match="size_px=7"):
         draw("A", rng(), 7)
-
-
-def test_command_and_its_imports(tmp_path):
-    code = (
-        "import sys; from vinscribe.training import samples\n"
-        "samples.main(['--folder', sys.argv[1]])\n"
-        "assert not {'torch', 'keras', 'matplotlib', 'scipy'} & set(sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True)
-    assert done.stdout.startswith("33 pictures and labels.csv in ")
-    assert len(list((tmp_path / "characters").iterdir())) == 34

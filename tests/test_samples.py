@@ -136,3 +136,4 @@ def test_the_command_writes_both_without_heavy_imports(tmp_path):
     lines = done.stdout.splitlines()
     assert [line.split(" in ")[0] for line in lines] == [f"{count} pictures and labels.csv" for count in (33, 17)]
     assert {path.name for path in tmp_path.iterdir()} == {"characters", "vin"}
+    assert len(list((tmp_path / "characters").iterdir())) == 34

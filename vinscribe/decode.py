@@ -19,7 +19,7 @@ from vinscribe.expected import ExpectedVins
 from vinscribe.lattice import Floats, Ints
 from vinscribe.mixture import Mixture
 from vinscribe.priors import UNLISTED, market_priors
-from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_digit
+from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_digit, has_valid_check_digit
 
 INK_FLOOR = 1e-4
 """Share of each cell's probability that is spread over all 33 characters: no cell is surer than that."""
@@ -225,15 +225,17 @@ class Decoder:
         clear = (probs.max(2) >= CLEAR) & (legible >= LEGIBLE)
         allowed = ~clear[:, :, None] | (np.arange(NUM_CLASSES) == raw[:, :, None])
         strings, scores = strings_of.best(NUM_CANDIDATES, allowed)
-        total, listed = strings_of.total, np.zeros(len(probs), bool)
-        sums = strings_of.marginals(strings[:, 0]) * total[:, None]
+        found: list[_Found] | None = None
         if self.expected is not None:
             found = [_found(self.expected, strings_of, row) for row in range(len(probs))]
             strings, scores = _merged(strings, scores, found, allowed)
-            total = total + [scores.sum() for _, scores in found]
-            listed = self.expected.contains(strings[:, 0])
-            sums = strings_of.marginals(strings[:, 0]) * strings_of.total[:, None] + _agreement(strings[:, 0], found)
-        best, chars = strings[:, 0], sums / total[:, None]
+        best, total, listed = strings[:, 0], strings_of.total, np.zeros(len(probs), bool)
+        sums = strings_of.marginals(best) * total[:, None]
+        if self.expected is not None and found is not None:
+            total = total + [extra.sum() for _, extra in found]
+            sums = sums + _agreement(best, found)
+            listed = self.expected.contains(best)
+        chars = sums / total[:, None]
         probability = np.minimum(scores / total[:, None], 1)
         confidence = self.calibration(probability[:, 0])
         rest = ((1 - confidence) / np.maximum(1 - probability[:, 0], 1e-12)).clip(0, 1)
@@ -254,7 +256,7 @@ class Decoder:
 
     def _reading(self, decoded: Decoded, row: int, file: str, probs: Floats, legible: Floats) -> VinReading:
         vin, raw = _text(decoded.best[row]), _text(decoded.raw[row])
-        accept, check_valid = bool(decoded.accept[row]), check_digit(vin) == vin[CHECK_POSITION]
+        accept = bool(decoded.accept[row])
         candidates = zip(decoded.candidates[row], decoded.candidate_probs[row].tolist(), strict=True)
         confidences = decoded.char_confidence[row].tolist()
         return VinReading(
@@ -267,7 +269,7 @@ class Decoder:
             raw=raw,
             changes=_changes(vin, raw, bool(decoded.listed[row])),
             candidates=tuple(Candidate(_text(labels), prob) for labels, prob in candidates if prob > 0),
-            check_digit="valid" if check_valid else "invalid",
+            check_digit="valid" if has_valid_check_digit(vin) else "invalid",
             cells=tuple(map(CellReading, vin, confidences, legible.tolist())),
         )
 
@@ -283,7 +285,7 @@ class Decoder:
                 others = np.where(np.arange(NUM_CLASSES) == decoded.best[row, position], -1, probs[position])
                 doubts.append(f"character {position + 1}: {vin[position]} or {CHARSET[others.argmax()]}")
         rate = self.priors.check_rates[self.priors.group[decoded.best[row, 0]]]
-        if check_digit(vin) != vin[CHECK_POSITION] and rate > 0.5:
+        if not has_valid_check_digit(vin) and rate > 0.5:
             doubts.append(f"check digit {vin[CHECK_POSITION]}, {check_digit(vin)} expected")
         return "; ".join(doubts) or f"confidence below {self.threshold:g}"
 
@@ -304,7 +306,7 @@ def _changes(vin: str, raw: str, listed: bool) -> tuple[str, ...]:
     """What was rewritten, and on what evidence."""
     if listed:
         evidence = "a VIN that is expected"
-    elif check_digit(vin) == vin[CHECK_POSITION] and check_digit(raw) != raw[CHECK_POSITION]:
+    elif has_valid_check_digit(vin) and not has_valid_check_digit(raw):
         evidence = "the check digit"
     else:
         evidence = "what is usual there"

@@ -32,9 +32,9 @@ def list_pictures(directory: str) -> list[str]:
     Not recursive. Hidden files (``._a.png``) and directories are left out; the case of the ending does not matter.
     Raises UsageError where the directory does not exist or cannot be listed.
     """
-    with _listing(directory) as entries:
+    with listing(directory) as entries:
         names = [entry.name for entry in entries if _is_picture(entry)]
-    prefix = _prefix(directory)
+    prefix = path_prefix(directory)
     return [prefix + name for name in sorted(names)]
 
 
@@ -43,9 +43,9 @@ def list_folders(directory: str) -> list[str]:
 
     Not recursive; hidden folders are left out. Raises UsageError as `list_pictures` does.
     """
-    with _listing(directory) as entries:
+    with listing(directory) as entries:
         names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
-    prefix = _prefix(directory)
+    prefix = path_prefix(directory)
     return [prefix + name for name in sorted(names, key=natural_order)]
 
 
@@ -68,7 +68,7 @@ def natural_order(path: str) -> tuple[list[str | int], str]:
 
 
 @contextmanager
-def _listing(directory: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+def listing(directory: str) -> Iterator[Iterator[os.DirEntry[str]]]:
     """`os.scandir` that raises UsageError."""
     try:
         with os.scandir(directory) as entries:
@@ -85,7 +85,8 @@ def _is_picture(entry: os.DirEntry[str]) -> bool:
     return entry.name.lower().endswith(ENDINGS) and not entry.name.startswith(".") and entry.is_file()
 
 
-def _prefix(directory: str) -> str:
+def path_prefix(directory: str) -> str:
+    """What comes before a name in the paths of a directory's files, as it was given: one slash at its end."""
     return directory.rstrip("/" + (os.sep if os.sep != "/" else "")) + "/"
 
 
@@ -106,7 +107,7 @@ def read_grey(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     try:
         with open(path, "rb") as file:
             head = file.read(_HEAD_BYTES)
-            _check_kind(head)
+            check_kind(head)
             data = head + file.read()
     except (OSError, ValueError) as error:
         raise ImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
@@ -115,8 +116,8 @@ def read_grey(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 
 def decode_grey(data: bytes) -> NDArray[np.uint8]:
     """Like `read_grey`, for the bytes of a picture file."""
-    _check_kind(data[:_HEAD_BYTES])
-    width, height = _declared_size(data)
+    check_kind(data[:_HEAD_BYTES])
+    width, height = declared_size(data)
     if width * height > MAX_PIXELS:
         raise ImageError(f"{width}x{height} pixels are more than the {MAX_PIXELS // 1_000_000} megapixels allowed")
     # Set anew for each picture: OpenCV would otherwise report damaged files on standard error by itself.
@@ -135,7 +136,7 @@ def decode_grey(data: bytes) -> NDArray[np.uint8]:
     return np.ascontiguousarray(grey)
 
 
-def _check_kind(head: bytes) -> None:
+def check_kind(head: bytes) -> None:
     """Raise ImageError unless a file that starts with these bytes is of a known kind."""
     if not head:
         raise ImageError("empty file")
@@ -144,7 +145,7 @@ def _check_kind(head: bytes) -> None:
         raise ImageError("not a PNG, JPEG, BMP, TIFF or WebP picture")
 
 
-def _declared_size(data: bytes) -> tuple[int, int]:
+def declared_size(data: bytes) -> tuple[int, int]:
     """(width, height) that the header declares; (0, 0) where the header is too short or odd to tell."""
 
     def number(start: int, size: int, order: str = "big") -> int:

@@ -72,13 +72,13 @@ def list_scans(directory: str) -> list[str]:
 
     Like `vinscribe.images.list_pictures`, with PDF files. Raises UsageError where the directory cannot be listed.
     """
-    with images._listing(directory) as entries:
+    with images.listing(directory) as entries:
         names = [
             entry.name
             for entry in entries
             if entry.name.lower().endswith(ENDINGS) and not entry.name.startswith(".") and entry.is_file()
         ]
-    prefix = images._prefix(directory)
+    prefix = images.path_prefix(directory)
     return [prefix + name for name in sorted(names)]
 
 
@@ -120,7 +120,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 def _is_pdf(head: bytes) -> bool:
     try:
-        images._check_kind(head[:32])
+        images.check_kind(head[:32])
     except ImageError:
         return b"%PDF-" in head
     return False
@@ -131,7 +131,7 @@ def _picture(file: BinaryIO, head: bytes) -> Page:
     if not head:
         raise ImageError("empty file")
     try:
-        images._check_kind(head[:32])
+        images.check_kind(head[:32])
     except ImageError:
         raise ImageError("not a PNG, JPEG, BMP, WebP, TIFF or PDF file") from None
     size = os.fstat(file.fileno()).st_size
@@ -143,7 +143,7 @@ def _picture(file: BinaryIO, head: bytes) -> Page:
 
 
 def _decoded(data: bytes) -> NDArray[np.uint8]:
-    width, height = images._declared_size(data)
+    width, height = images.declared_size(data)
     if width * height > MAX_PIXELS:
         raise ImageError(
             f"{width}x{height} pixels are more than the {MAX_PIXELS // 1_000_000} megapixels allowed; "

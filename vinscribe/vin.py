@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vinscribe.charset import CHARSET, is_vin_char, label_of
 from vinscribe.errors import UsageError
@@ -96,6 +97,13 @@ def check_digit(vin: str) -> str:
 def has_valid_check_digit(vin: str) -> bool:
     """Whether a VIN (17 characters out of ``CHARSET``, else ``UsageError``) has the check digit of the rule."""
     return check_digit(vin) == vin[CHECK_POSITION]
+
+
+def check_labels(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """`check_digit` of many VINs: class labels int64 (N, 17) -> those of their check digits, int64 (N,)."""
+    remainders = (VALUES[labels] * WEIGHTS).sum(1) % len(CHECK_CHARS)  # position 9 itself weighs nothing
+    found: NDArray[np.int64] = np.array([label_of(char) for char in CHECK_CHARS], np.int64)[remainders]
+    return found
 
 
 def valid_slips(vin: str) -> tuple[str, ...]:

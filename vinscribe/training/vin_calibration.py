@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vinscribe.cells import normalise
-from vinscribe.charset import ILLEGIBLE, NUM_CLASSES, label_of
+from vinscribe.charset import ILLEGIBLE, NUM_CLASSES
 from vinscribe.classifier import given_legible
 from vinscribe.decode import Calibration, Decoder
 from vinscribe.mixture import FILLED, FILLER
@@ -22,7 +22,7 @@ from vinscribe.priors import Priors, market_priors
 from vinscribe.training.augment import AugmentSettings, render
 from vinscribe.training.batches import Data, stroke_glyphs
 from vinscribe.training.glyphs import Glyphs, ImageGlyphs
-from vinscribe.vin import CHECK_CHARS, CHECK_POSITION, VALUES, VIN_LENGTH, WEIGHTS
+from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_labels
 
 Labels = NDArray[np.int64]
 
@@ -90,9 +90,7 @@ def sample_vins(priors: Priors, count: int, rng: np.random.Generator) -> Labels:
         shares = priors.free_check if position == CHECK_POSITION else priors.positions[position]
         vins[:, position] = rng.choice(NUM_CLASSES, count, p=shares / shares.sum())
     has_check = rng.random(count) < priors.check_rates[priors.group[vins[:, 0]]]
-    check_labels = np.array([label_of(char) for char in CHECK_CHARS])
-    remainders = (VALUES[vins] * WEIGHTS).sum(1) % len(CHECK_CHARS)  # position 9 itself weighs nothing
-    vins[has_check, CHECK_POSITION] = check_labels[remainders[has_check]]
+    vins[has_check, CHECK_POSITION] = check_labels(vins[has_check])
     filled = np.flatnonzero(rng.random(count) < priors.filler_rates[priors.group[vins[:, 0]]])
     vins[filled[:, None], FILLED] = FILLER
     vins[filled, CHECK_POSITION] = rng.choice(NUM_CLASSES, len(filled), p=priors.filled_check)
