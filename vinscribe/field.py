@@ -1,0 +1,212 @@
+"""A page -> the rows of equal cells on it, one of which may hold a VIN -> the pictures of their cells.
+
+Rows are found by their lines alone: sides of boxes, or teeth of a comb, at an equal distance. What is written in them
+plays no part, and what is printed beside them none either. Whether a row of 17 cells holds a VIN or an engine number,
+and which way up it is, the reading must say: every row comes back, and each both ways up.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from vinscribe.combs import Comb, find_combs
+from vinscribe.lines import Floats, Grey, find_ticks, reduced, skew
+from vinscribe.rows import Row, find_rows, may_be_rows
+from vinscribe.strip import PITCH_PX, Strip, cut_strip, widened
+from vinscribe.vin import VIN_LENGTH
+
+_FIRST_PX = 1700  # the page's longer side as it is looked at first: 200 dpi of A5
+_SECOND_PX = 2500  # and if need be: 200 dpi of A4
+_SMALL_CELL_PX = 36.0  # if cells are smaller at first sight, there may be more, too small to be seen
+_LEAST_SCORE = 0.66
+_GOOD_SCORE = 0.8  # with such a row, the page need not be searched sideways
+_MOST_CELLS = 340  # so many combs are looked at that their rows would have as many cells
+_BESIDE = 6  # so many cells' room is looked at on either side of a row: groups have gaps
+_WORTH = 0.25  # of the merit of a comb that a good row came of; combs of less are not looked at
+_UPSIDE_DOWN = 0.5  # by this the score of a row is multiplied when it is taken to be upside down
+_STRAIGHT_DEGREES = 0.3  # less need not be turned back
+
+
+@dataclass(frozen=True)
+class Field:
+    """A row of cells on a page.
+
+    Attributes:
+        corners: float64 (4, 2), x and y in the page's pixels: top left, top right, bottom right, bottom left, as the
+            row is read; the row may lie on its side or upside down on the page.
+        cells: float64 (count, 4, 2), the same of each cell, in the order of reading.
+        score: 0 to 1, how much it looks like such a row, this way up.
+        kind: boxes, separate (boxes apart), groups (of boxes, with gaps between them), comb (teeth at the foot).
+    """
+
+    corners: Floats
+    cells: Floats
+    score: float
+    kind: str
+
+
+def find_fields(page: Grey, count: int = VIN_LENGTH) -> list[Field]:
+    """Find the rows of `count` equal cells on a page.
+
+    Rows may be boxes side by side or apart, in groups or not, or combs; their lines dashed, dotted, pale, broken, dark
+    on bright or bright on dark; the page turned by any quarter and up to 12 degrees, and in slight perspective.
+
+    Args:
+        page: uint8 (height, width).
+        count: cells in a row, 1 or more.
+
+    Returns:
+        The rows, best first; none where there is none. Each comes twice, the second time turned by half.
+    """
+    if page.ndim != 2 or page.dtype != np.uint8 or min(page.shape, default=0) < 2 * PITCH_PX or count < 1:
+        return []
+    small, factor = reduced(page, _FIRST_PX)
+    fields = _looked_for(small, factor, count)
+    good = [field for field in fields if field.score >= _GOOD_SCORE]
+    if factor > 1 and min((_width_px(field) for field in good), default=0.0) < _SMALL_CELL_PX * factor:
+        fields += _looked_for(*reduced(page, _SECOND_PX), count)
+    best = sorted(fields, key=lambda field: -field.score)
+    return [field for at, field in enumerate(best) if not any(_equal(field, other) for other in best[:at])]
+
+
+def _width_px(field: Field) -> float:
+    """Width of a cell."""
+    return float(np.linalg.norm(field.corners[1] - field.corners[0])) / len(field.cells)
+
+
+def _equal(field: Field, other: Field) -> bool:
+    """Whether two rows begin and end in the same cells."""
+    apart = field.cells[[0, -1]].mean(axis=1) - other.cells[[0, -1]].mean(axis=1)
+    return bool(np.linalg.norm(apart, axis=1).max() < 0.5 * _width_px(other))
+
+
+def _looked_for(page: Grey, factor: float, count: int) -> list[Field]:
+    """Rows of a page whose sides were divided by a factor, in pixels of what it was."""
+    degrees, sideways = skew(page)
+    fields: list[Field] = []
+    for quarter in (sideways, not sideways):
+        straight, back = _straightened(page, degrees, int(quarter), factor)
+        fields += _fields(straight, back, count, 1.0 if quarter else _UPSIDE_DOWN)
+        if any(field.score >= _GOOD_SCORE for field in fields):
+            break
+    return fields
+
+
+def _straightened(page: Grey, degrees: float, quarter: int, factor: float) -> tuple[Grey, Floats]:
+    """The page turned back, and the matrix (2, 3) from its pixels to those of the page before it was reduced."""
+    height, width = page.shape
+    matrix = np.eye(3)
+    if abs(degrees) > _STRAIGHT_DEGREES:
+        matrix[:2] = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
+        page = np.asarray(
+            cv2.warpAffine(page, matrix[:2], (width, height), borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8
+        )
+    if quarter:
+        page = np.asarray(cv2.rotate(page, cv2.ROTATE_90_CLOCKWISE), np.uint8)
+        matrix = np.array([[0.0, -1, height - 1], [1, 0, 0], [0, 0, 1]]) @ matrix
+    back = np.asarray(np.linalg.inv(matrix)[:2] * factor, np.float64)
+    back[:, 2] += (factor - 1) / 2  # middles of pixels
+    return page, back
+
+
+def _fields(page: Grey, back: Floats, count: int, upside_down: float) -> list[Field]:
+    """Rows of a straight page, both ways up, in the pixels that the matrix `back` leads to."""
+    found: list[Field] = []
+    for picture in (page, np.asarray(cv2.bitwise_not(page), np.uint8)):
+        if picture is not page and (any(field.score > _GOOD_SCORE for field in found) or not _has_dark_ground(page)):
+            break
+        least_merit = 0.0
+        for comb in find_combs(find_ticks(picture), count)[: max(1, _MOST_CELLS // count)]:
+            if comb.merit < least_merit:
+                break
+            middle = len(comb.x) // 2
+            alone = comb.height < 1.5 * comb.pitch  # not part of a stack of rows
+            if alone and any(_holds(field, comb.x[middle], comb.y[middle]) for field in found):
+                continue
+            strip = cut_strip(picture, comb, 1)
+            if not may_be_rows(strip, *_ends(strip, comb)):
+                continue
+            strip = widened(strip, picture, comb, count + _BESIDE)
+            for row in find_rows(strip, *_ends(strip, comb), count):
+                if row.score < _LEAST_SCORE:
+                    continue
+                cells = _on_page(strip, row)
+                if not any(_holds(field, *cells.mean(axis=(0, 1))) for field in found):
+                    found.append(Field(_outline(cells), cells, row.score, row.kind))
+                    if row.score >= _GOOD_SCORE:
+                        least_merit = _WORTH * comb.merit
+    return [turned for field in found for turned in _both_ways(field, back, upside_down)]
+
+
+def _ends(strip: Strip, comb: Comb) -> tuple[int, int]:
+    """Columns of a comb's first and last tooth in its strip."""
+    return -strip.start * PITCH_PX, (int(comb.places[-1]) - strip.start) * PITCH_PX
+
+
+def _has_dark_ground(page: Grey) -> bool:
+    """Whether a good part of the page is darker than paper is: there lines may be brighter than their ground."""
+    coarse = cv2.medianBlur(np.asarray(cv2.resize(page, None, fx=1 / 8, fy=1 / 8, interpolation=cv2.INTER_AREA)), 5)
+    paper = max(float(np.percentile(coarse, 75)), 150.0)
+    return bool((coarse < 0.93 * paper).mean() > 0.03)
+
+
+def _on_page(strip: Strip, row: Row) -> Floats:
+    """Corners of a row's cells on the page, (count, 4, 2)."""
+    top, bottom = (np.full(len(row.left), float(at)) for at in (row.top, row.bottom))
+    corners = [(row.left, top), (row.right, top), (row.right, bottom), (row.left, bottom)]
+    return np.stack([strip.on_page(x, y) for x, y in corners], axis=1)
+
+
+def _outline(cells: Floats) -> Floats:
+    return np.array([cells[0, 0], cells[-1, 1], cells[-1, 2], cells[0, 3]])
+
+
+def _holds(field: Field, x: float, y: float) -> bool:
+    """Whether a point lies in a row."""
+    return cv2.pointPolygonTest(field.corners.astype(np.float32), (float(x), float(y)), False) >= 0
+
+
+def _both_ways(field: Field, back: Floats, upside_down: float) -> tuple[Field, Field]:
+    """The row, in the page's pixels, as it lies and turned by half."""
+    cells = field.cells @ back[:, :2].T + back[:, 2]
+    hanging = field.kind == "hanging"
+    kind = "comb" if hanging else field.kind
+    scores = (field.score, field.score * (_UPSIDE_DOWN if kind == "comb" else upside_down))
+    turned = cells[::-1][:, [2, 3, 0, 1]]
+    return (
+        Field(_outline(cells), cells, scores[hanging], kind),
+        Field(_outline(turned), turned, scores[not hanging], kind),
+    )
+
+
+def cut_cells(page: Grey, field: Field, margin: float = 0.08) -> list[Grey]:
+    """Cut the cells of a row out of its page, straightened.
+
+    Args:
+        page: uint8 (height, width), the page that the row was found on.
+        field: the row.
+        margin: of the cell's sides, how much of what is around it is cut with it on each side. Beside boxes that touch,
+            that is the neighbour's paper; little of what is written in it.
+
+    Returns:
+        As many uint8 arrays as the row has cells, in order of reading, all of one size in pixels of the page.
+    """
+    across = np.linalg.norm(field.cells[:, [1, 2]] - field.cells[:, [0, 3]], axis=2).mean()
+    down = np.linalg.norm(field.cells[:, [3, 2]] - field.cells[:, [0, 1]], axis=2).mean()
+    width, height = (max(8, round(float(side) * (1 + 2 * margin))) for side in (across, down))
+    inset = np.array([width, height]) * margin / (1 + 2 * margin)
+    inner = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * (np.array([width, height]) - 2 * inset) + inset
+    cells = []
+    for corners in field.cells:
+        matrix = cv2.getPerspectiveTransform(inner.astype(np.float32), corners.astype(np.float32))
+        cells.append(
+            cv2.warpPerspective(
+                page,
+                matrix,
+                (width, height),
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+        )
+    return [np.asarray(cell, np.uint8) for cell in cells]

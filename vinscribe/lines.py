@@ -1,0 +1,125 @@
+"""A page -> its short upright lines: the sides of boxes and the teeth of combs, whatever else is on the page.
+
+Sides of boxes are pale, dashed, dotted, crossed by ink. What they are not is thick, short or slanted: a line is what
+is darker than its surroundings to the left and right, all the way for a certain length.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Grey = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+
+_MAX_SKEW_DEGREES = 12.0
+_SKEW_POINTS = 12_000
+
+_THICK_PX = 15  # a line is thinner than this
+_SMOOTH_PX = 7  # grain is averaged along a line over this length
+_CLOSE_PX = 9  # gaps of dashes and dots up to about this length are bridged
+_SIDE_PX = 21  # sides of boxes are longer; small print is not
+_TOOTH_PX = 12  # teeth of combs are longer, and stand on a long line
+_RAIL_PX = 51  # so long is a line that teeth stand on
+_ALONG_PX = 24  # a line ends where it is much fainter than
+_FAINTER = 0.4  # its strongest part so near
+_STEP_PX = 4  # every so many rows of pixels are looked at
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """Short upright lines of a picture.
+
+    x, top, bottom: float64 (n,), their middle and ends in pixels.
+    """
+
+    x: Floats
+    top: Floats
+    bottom: Floats
+
+
+def reduced(page: Grey, longest_px: int) -> tuple[Grey, float]:
+    """The page, its longer side at most so long, and by how much its sides were divided."""
+    factor = max(page.shape) / longest_px
+    if factor <= 1.05:
+        return page, 1.0
+    size = [max(1, round(side / factor)) for side in reversed(page.shape)]
+    return np.asarray(cv2.resize(page, size, interpolation=cv2.INTER_AREA), np.uint8), factor
+
+
+def skew(page: Grey) -> tuple[float, bool]:
+    """By how many degrees the page's lines and text are turned clockwise, and whether its text runs up or down.
+
+    The angle is within 12 degrees, or 0 where there is nothing to see. Of all angles it is the one at which the ink,
+    summed along rows and columns, lies closest together.
+    """
+    step = max(1, round(max(page.shape) / 800))
+    small = cv2.resize(page, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA) if step > 1 else page
+    ink = cv2.subtract(cv2.blur(small, (21, 21)), small)
+    level = max(8.0, float(np.percentile(ink[::2, ::2], 97)) * 0.4)
+    y, x = np.nonzero(ink > level)
+    if len(x) < 50:
+        return 0.0, False
+    picked = slice(None, None, 1 + len(x) // _SKEW_POINTS)
+    points = np.stack([x[picked], y[picked]]) - np.array(small.shape[::-1])[:, None] / 2
+    coarse = np.arange(-_MAX_SKEW_DEGREES, _MAX_SKEW_DEGREES + 0.1, 1.0)
+    best = coarse[int(np.argmax([_density(points, float(angle)).sum() for angle in coarse]))]
+    fine = best + np.arange(-0.9, 0.91, 0.15)
+    densities = np.array([_density(points, float(angle)) for angle in fine])
+    at = int(densities.sum(axis=1).argmax())
+    return float(fine[at]), bool(densities[at, 1] > densities[at, 0])
+
+
+def _density(points: Floats, degrees: float) -> Floats:
+    """How close the points lie together along rows and along columns, when turned back by an angle."""
+    radians = np.deg2rad(degrees)
+    cos, sin = np.cos(radians), np.sin(radians)
+    across = cos * points[1] - sin * points[0]
+    along = cos * points[0] + sin * points[1]
+    rows, columns = (np.bincount((values - values.min()).astype(np.int64)) for values in (across, along))
+    return np.array([np.square(rows).sum(), np.square(columns).sum()], np.float64)
+
+
+def find_ticks(page: Grey) -> Ticks:
+    """The upright lines of a straight page that may be sides of boxes or teeth of combs."""
+    upright = np.asarray(_line_map(page), np.uint8)
+    lying = np.asarray(_line_map(np.ascontiguousarray(page.T)).T, np.uint8)
+    sides = _opened(upright, _SIDE_PX)
+    rails = cv2.morphologyEx(lying, cv2.MORPH_OPEN, np.ones((1, _RAIL_PX), np.uint8))
+    level = _level(upright)
+    # Teeth end at a rail, from above or, on a page upside down, from below.
+    reach = np.ones((2 * _TOOTH_PX + 1, 1), np.uint8)
+    near_rail = cv2.dilate(cv2.threshold(rails, _level(lying), 255, cv2.THRESH_BINARY)[1], reach)
+    teeth = cv2.min(_opened(upright, _TOOTH_PX), near_rail)
+    return _connected(np.asarray(cv2.max(sides, teeth)[::_STEP_PX], np.uint8), level)
+
+
+def _line_map(page: Grey) -> Grey:
+    """How much darker each pixel is than its surroundings to the left and right; grain and dots run together."""
+    smooth = cv2.blur(page, (1, _SMOOTH_PX))
+    lines = cv2.morphologyEx(smooth, cv2.MORPH_BLACKHAT, np.ones((1, _THICK_PX), np.uint8))
+    return np.asarray(cv2.morphologyEx(lines, cv2.MORPH_CLOSE, np.ones((_CLOSE_PX, 1), np.uint8)), np.uint8)
+
+
+def _opened(lines: Grey, length_px: int) -> Grey:
+    return np.asarray(cv2.morphologyEx(lines, cv2.MORPH_OPEN, np.ones((length_px, 1), np.uint8)), np.uint8)
+
+
+def _level(lines: Grey) -> float:
+    """What is weaker is grain."""
+    return max(4.0, 2.0 * float(np.median(lines[::5, ::5])))
+
+
+def _connected(lines: Grey, level: float) -> Ticks:
+    """Ridges of a line map whose rows are _STEP_PX apart."""
+    ridge = (lines > level) & (lines >= cv2.dilate(lines, np.ones((1, 5), np.uint8)))
+    along = cv2.dilate(lines, np.ones((2 * _ALONG_PX // _STEP_PX + 1, 1), np.uint8))
+    ridge &= lines >= cv2.convertScaleAbs(along, alpha=_FAINTER)
+    ridge_wide = cv2.dilate(ridge.astype(np.uint8), np.ones((1, 3), np.uint8))
+    count, _, stats, centroids = cv2.connectedComponentsWithStats(ridge_wide, connectivity=8)
+    keep = stats[1:count, cv2.CC_STAT_HEIGHT] >= 2
+    top = stats[1:count, cv2.CC_STAT_TOP][keep] * float(_STEP_PX)
+    height = stats[1:count, cv2.CC_STAT_HEIGHT][keep] * float(_STEP_PX)
+    x = np.asarray(centroids[1:count, 0][keep], np.float64)
+    return Ticks(x, np.asarray(top, np.float64), np.asarray(top + height - 1, np.float64))

@@ -1,0 +1,167 @@
+"""A comb of lines -> a straightened strip of the page along it, and what lines are in that strip.
+
+In the strip teeth stand upright, `PITCH_PX` apart, and the row runs level, so everything after needs no angles, no
+resolution and no colour of the print.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vinscribe.combs import Comb
+from vinscribe.lines import Floats, Grey
+
+PITCH_PX = 32
+"""Distance of two teeth in a strip."""
+
+MIDDLE_PX = 72
+"""Row of pixels, in a strip, that the comb's points are on; as many rows follow."""
+
+_THICK_PX = 9  # lines are thinner; also the ground between boxes, in place of lines
+_CLOSE_PX = 7  # gaps of dashes are bridged in level lines
+_SMOOTH_PX = 9  # grain is averaged along a line over this length
+_PRESENT = 0.45  # of the usual contrast of the comb's teeth: where there is as much, there is a line
+_LEAST = 3.0  # but not less contrast than this
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A straightened row.
+
+    Attributes:
+        grey: uint8 (2 * MIDDLE_PX + 1, width).
+        start: place, in pitches from the comb's first tooth, of the first column.
+        fit_x, fit_y: coefficients of polynomials of the place: the row's middle in the page's pixels.
+        upright: float64 (2,), step on the page for one row of pixels down.
+        cap: contrast of the comb's teeth.
+        teeth: float32 like grey, 0 to 1: how far there is an upright line.
+        edges: float32 like grey: how far there is an upright edge of a darker ground.
+        rails: float32 like grey: how far there is a level line, or the edge of a darker ground: above, below.
+    """
+
+    grey: Grey
+    start: int
+    fit_x: Floats
+    fit_y: Floats
+    upright: Floats
+    cap: float
+    teeth: NDArray[np.float32]
+    edges: NDArray[np.float32]
+    rails: tuple[NDArray[np.float32], NDArray[np.float32]]
+
+    def on_page(self, x: Floats, y: Floats) -> Floats:
+        """Points of the strip -> points of the page it was cut from, float64 (n, 2)."""
+        place = x / PITCH_PX + self.start
+        middle = np.stack([np.polyval(self.fit_x, place), np.polyval(self.fit_y, place)], axis=-1)
+        return np.asarray(middle + (y - MIDDLE_PX)[..., None] * self.upright)
+
+
+def cut_strip(page: Grey, comb: Comb, reach: int) -> Strip:
+    """The row of a comb, and up to `reach` pitches beyond its ends; turned so that its rails lie level."""
+    curved = len(comb.places) >= 10
+    fit_x = np.polyfit(comb.places, comb.x, 2 if curved else 1)
+    slope = np.polyfit(comb.places, comb.y, 1)[0] if curved else 0.0
+    fit_y = np.array([slope, np.median(comb.y - slope * comb.places)])
+    strip = _cut(page, comb, reach, fit_x, fit_y)
+    tilt = _tilt(strip, int(comb.places[-1]))
+    if abs(tilt) * (comb.places[-1] if curved else 20) < 1:
+        return strip
+    turned = tilt / PITCH_PX * comb.pitch
+    return _cut(page, comb, reach, fit_x, fit_y + np.array([turned, -turned * comb.places[-1] / 2]))
+
+
+def widened(strip: Strip, page: Grey, comb: Comb, reach: int) -> Strip:
+    """The same row, as far as `reach` pitches beyond the comb's ends."""
+    return _cut(page, comb, reach, strip.fit_x, strip.fit_y)
+
+
+def _cut(page: Grey, comb: Comb, reach: int, fit_x: Floats, fit_y: Floats) -> Strip:
+    pitch = comb.pitch
+    slope = fit_y[0] / pitch
+    upright = np.array([-slope, 1.0]) * (pitch / PITCH_PX)
+    places = np.arange(-reach, int(comb.places[-1]) + reach + 1)
+    x = np.polyval(fit_x, places)
+    inside = (x > -pitch) & (x < page.shape[1] + pitch) & (np.gradient(x) > 0.7 * pitch)
+    start, end = int(places[inside][0]), int(places[inside][-1])
+    columns = np.arange((end - start) * PITCH_PX + 1) / PITCH_PX + start
+    rows = np.arange(-MIDDLE_PX, MIDDLE_PX + 1)[:, None]
+    map_x = (np.polyval(fit_x, columns) + rows * upright[0]).astype(np.float32)
+    map_y = (np.polyval(fit_y, columns) + rows * upright[1]).astype(np.float32)
+    # Only the rows that are needed, and so smooth that no line falls between two points.
+    low = min(max(int(map_y.min()) - 2, 0), len(page) - 1)
+    around = page[low : max(int(map_y.max()) + 3, low + 1)]
+    grain = round(pitch / PITCH_PX)
+    around = np.asarray(cv2.blur(around, (grain, grain)), np.uint8) if grain > 1 else around
+    offset = 0.5 * (grain % 2 == 0)  # an even kernel's middle is between two pixels
+    grey = np.asarray(
+        cv2.remap(around, map_x + offset, map_y - low + offset, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
+        np.uint8,
+    )
+    upright_lines = cv2.morphologyEx(cv2.blur(grey, (1, 3)), cv2.MORPH_BLACKHAT, np.ones((1, _THICK_PX), np.uint8))
+    cap = _contrast(np.asarray(upright_lines, np.uint8), (comb.places - start) * PITCH_PX)
+    teeth = _share(upright_lines, cap)
+    edges = _share(cv2.absdiff(*_sides(cv2.blur(grey, (1, _SMOOTH_PX)))), cap)
+    return Strip(grey, start, fit_x, fit_y, upright, cap, teeth, edges, _rails(grey, cap))
+
+
+def _sides(grey: cv2.typing.MatLike) -> tuple[cv2.typing.MatLike, cv2.typing.MatLike]:
+    """What is to the left and to the right of each pixel."""
+    kernel = np.array([[1, 1, 1, 0, 0, 0, 0]], np.float32) / 3
+    return cv2.filter2D(grey, -1, kernel), cv2.filter2D(grey, -1, kernel[:, ::-1])
+
+
+def _tilt(strip: Strip, span: int) -> float:
+    """By how many rows of pixels a pitch the rails of a comb fall: as much as makes them the clearest."""
+    first = -strip.start * PITCH_PX
+    rails = cv2.max(*strip.rails)[:, first : first + span * PITCH_PX]
+    cells = rails.reshape(len(rails), span, PITCH_PX).mean(axis=2)
+    tilts = np.linspace(-2, 2, 33) if span < 12 else np.linspace(-1, 1, 33)
+    offsets = np.arange(span) - (span - 1) / 2
+    sharpness = []
+    for tilt in tilts:
+        shifts = np.rint(tilt * offsets).astype(np.int64)
+        rows = (np.arange(len(rails))[:, None] + shifts).clip(0, len(rails) - 1)
+        sharpness.append(float(np.power(cells[rows, np.arange(span)].mean(axis=1), 4).sum()))
+    best = max(sharpness) * 0.999
+    clearest = tilts[[value >= best for value in sharpness]]
+    return float(clearest[np.abs(clearest).argmin()])
+
+
+def _contrast(lines: Grey, at: NDArray[np.int64]) -> float:
+    """The usual contrast of teeth at these columns."""
+    beside = np.array([-1, 0, 1])
+    columns = (at[:, None] + beside).clip(0, lines.shape[1] - 1)
+    middle = lines[MIDDLE_PX - 8 : MIDDLE_PX + 9][:, columns].max(axis=2)
+    return max(_LEAST / _PRESENT, float(np.median(np.median(middle, axis=0))))
+
+
+def _rails(grey: Grey, cap: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    kernel = np.ones((1, _CLOSE_PX), np.uint8)
+    above, below = level_lines(grey, cap, _SMOOTH_PX)
+    return cv2.morphologyEx(above, cv2.MORPH_CLOSE, kernel), cv2.morphologyEx(below, cv2.MORPH_CLOSE, kernel)  # type: ignore[return-value]
+
+
+def level_lines(grey: Grey, cap: float, smooth_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where there are level lines, or edges of a ground that is darker than the cells below or above it.
+
+    Args:
+        grey: uint8 (height, width), a strip or some of its rows.
+        cap: usual contrast of its lines.
+        smooth_px: length over which grain is averaged along a line.
+
+    Returns:
+        float32 like grey, 1 where there is one and 0 where there is none: above cells, and below.
+    """
+    smooth = cv2.blur(grey, (smooth_px, 1))
+    lines = cv2.morphologyEx(smooth, cv2.MORPH_BLACKHAT, np.ones((_THICK_PX, 1), np.uint8))
+    step = np.array([-1, -1, -1, 0, 1, 1, 1], np.float32)[:, None] / 3
+    edges = cv2.filter2D(smooth, cv2.CV_32F, step)
+    above, below = (np.clip(way * edges, 0, 255).astype(np.uint8) for way in (1, -1))
+    return _share(cv2.max(lines, above), cap), _share(cv2.max(lines, below), cap)
+
+
+def _share(lines: cv2.typing.MatLike, cap: float) -> NDArray[np.float32]:
+    """1 where there is a line, 0 where there is none."""
+    return np.asarray(lines >= max(_LEAST, _PRESENT * cap), np.float32)
