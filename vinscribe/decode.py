@@ -77,28 +77,28 @@ class VinReading:
     Attributes:
         file: the path as it was given; empty for cells that came as arrays.
         page: number of the page, from 1; None for cells that were cut already.
-        vin: the best VIN.
+        vin: the best VIN; None without a field.
         confidence: the calibrated probability, in [0, 1], that the whole VIN is right.
-        decision: ``accept`` or ``review``.
-        reason: why it needs a review; None for an accepted one.
-        raw: the best character of each cell by itself.
+        decision: ``accept``, ``review`` or, of a page, ``no_field``.
+        reason: why it needs a review, or why there is no field; None for an accepted one.
+        raw: the best character of each cell by itself; None without a field.
         changes: for each character of ``vin`` that is another than in ``raw``: which, and on what evidence.
         candidates: the best VINs with their probabilities, falling, which add up to at most 1; the first is ``vin``.
-        check_digit: ``valid`` or ``invalid``; many makers write none.
-        cells: the 17 cells.
+        check_digit: ``valid`` or ``invalid``; many makers write none. None without a field.
+        cells: the 17 cells; none without a field.
         field: four corners (x, y) of the row of cells in pixels of the page; None for cells that were cut already.
     """
 
     file: str
     page: int | None
-    vin: str
+    vin: str | None
     confidence: float
     decision: str
     reason: str | None
-    raw: str
+    raw: str | None
     changes: tuple[str, ...]
     candidates: tuple[Candidate, ...]
-    check_digit: str
+    check_digit: str | None
     cells: tuple[CellReading, ...]
     field: tuple[tuple[float, float], ...] | None = None
 
@@ -114,6 +114,7 @@ class Decoded:
         char_confidence: (N, 17), the probability of each of its characters, all evidence weighed.
         candidates: (N, K, 17), the best strings, the best VIN first.
         candidate_probs: (N, K), falling, adding up to at most 1.
+        evidence: (N,), the logarithm of how much better the ink fits a VIN than any 17 characters.
         listed: bool (N,), whether the best VIN is on the list of expected ones; False without a list.
         accept: bool (N,).
     """
@@ -124,6 +125,7 @@ class Decoded:
     char_confidence: Floats
     candidates: Ints
     candidate_probs: Floats
+    evidence: Floats
     listed: NDArray[np.bool_]
     accept: NDArray[np.bool_]
 
@@ -241,7 +243,8 @@ class Decoder:
         rest = ((1 - confidence) / np.maximum(1 - probability[:, 0], 1e-12)).clip(0, 1)
         candidate_probs = np.column_stack([confidence, probability[:, 1:] * rest[:, None]])
         accept = (confidence >= self.threshold) & (legible >= LEGIBLE).all(1)
-        return raw, best, confidence, chars.clip(0, 1), strings, candidate_probs, listed, accept
+        evidence = np.log(total) + VIN_LENGTH * np.log(NUM_CLASSES)
+        return raw, best, confidence, chars.clip(0, 1), strings, candidate_probs, evidence, listed, accept
 
     def readings(
         self, probs: NDArray[np.floating], legible: NDArray[np.floating], files: Sequence[str] | None = None
@@ -250,11 +253,12 @@ class Decoder:
         decoded = self.decode(probs, legible)
         files = [""] * len(probs) if files is None else files
         return [
-            self._reading(decoded, row, file, np.asarray(probs[row], np.float64), np.asarray(legible[row], np.float64))
+            self.reading(decoded, row, np.asarray(probs[row], np.float64), np.asarray(legible[row], np.float64), file)
             for row, file in enumerate(files)
         ]
 
-    def _reading(self, decoded: Decoded, row: int, file: str, probs: Floats, legible: Floats) -> VinReading:
+    def reading(self, decoded: Decoded, row: int, probs: Floats, legible: Floats, file: str = "") -> VinReading:
+        """The reading of one of the VINs that were decoded, of its ``probs`` (17, 33) and ``legible`` (17,)."""
         vin, raw = _text(decoded.best[row]), _text(decoded.raw[row])
         accept = bool(decoded.accept[row])
         candidates = zip(decoded.candidates[row], decoded.candidate_probs[row].tolist(), strict=True)

@@ -6,23 +6,29 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vinscribe.cells import normalise, normalise_batch
 from vinscribe.charset import CHARSET, ILLEGIBLE
+from vinscribe.choice import read_fields
 from vinscribe.classifier import BATCH_SIZE, Classifier, core_count, given_legible
 from vinscribe.decode import THRESHOLD, Calibration, Decoder, VinReading
 from vinscribe.errors import ImageError, UsageError
 from vinscribe.expected import ExpectedVins
+from vinscribe.field import find_fields
 from vinscribe.images import list_pictures, natural_order, read_grey
+from vinscribe.pages import BrokenPage, read_pages
 from vinscribe.vin import VIN_LENGTH
+
+if TYPE_CHECKING:
+    from vinscribe.template import Template
 
 TOP = 5
 """Characters listed in `CharacterReading.top`."""
@@ -86,6 +92,7 @@ class Reader:
         market: where the VINs come from, a name of `vinscribe.priors.MARKETS`.
         expected: VINs that are known already.
         threshold: least confidence of a VIN that is accepted, in [0, 1].
+        template: where the VIN field lies on the pages; it is looked for if None.
 
     Raises:
         ModelError: see `vinscribe.classifier.Classifier`.
@@ -98,11 +105,13 @@ class Reader:
         market: str = "any",
         expected: ExpectedVins | None = None,
         threshold: float = THRESHOLD,
+        template: "Template | None" = None,
     ) -> None:
         self.classifier = Classifier(model)
         self._market = market
         self._expected = expected
         self._threshold = threshold
+        self._template = template
         self._decoding = threading.Lock()
 
     @cached_property
@@ -143,6 +152,38 @@ class Reader:
             cells = iter(seen)
             for result in results:
                 yield (result, None) if isinstance(result, Unreadable) else (result, next(cells))
+
+    def read(self, path: str | os.PathLike[str]) -> list[VinReading]:
+        """Read a scan: one reading for each of its pages.
+
+        Args:
+            path: a PNG, JPEG, BMP, WebP, TIFF or PDF file.
+
+        Raises:
+            ImageError: the file, or one of its pages, cannot be read; `vinscribe.pages.read_pages` goes on after those.
+            UsageError, ModelError: see `decoder`.
+        """
+        readings = []
+        for page in read_pages(path):
+            if isinstance(page, BrokenPage):
+                raise ImageError(f"page {page.number}: {page.error}")
+            readings.append(replace(self.read_page(page.image), file=os.fspath(path), page=page.number))
+        return readings
+
+    def read_page(self, page: NDArray[np.uint8]) -> VinReading:
+        """Read the VIN on a page: find its field of 17 cells, whichever way up, and read them.
+
+        Args:
+            page: uint8 (height, width).
+
+        Returns:
+            The reading; its decision is ``no_field`` where the page has no such field.
+
+        Raises:
+            UsageError, ModelError: see `decoder`.
+        """
+        fields = find_fields(page) if self._template is None else self._template.fields(page)
+        return read_fields(page, fields, self.classifier, self.decoder)
 
     def read_cells(self, cells: Sequence[NDArray[np.uint8]]) -> VinReading:
         """Read the 17 cells of a VIN, in their order: uint8 (height, width) each, any sizes from 8 px up.

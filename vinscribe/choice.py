@@ -1,0 +1,123 @@
+"""The rows of cells on a page -> the one that holds the VIN, read.
+
+Engine numbers have boxes, too, and a card may lie upside down. Each row that the finder offers is read, and what its
+ink says is weighed: whether all cells hold legible characters, how clear they are, and whether they make sense as a
+VIN. That there are other rows which might be it lowers the confidence.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vinscribe.cells import normalise_batch
+from vinscribe.charset import ILLEGIBLE
+from vinscribe.classifier import Classifier, given_legible
+from vinscribe.decode import Decoder, VinReading
+from vinscribe.field import Field, cut_cells
+from vinscribe.vin import VIN_LENGTH
+
+MOST_FIELDS = 12
+"""Rows of a page that are read at most."""
+
+PLAIN_TRUST = 0.9
+"""How likely a field without boxes was cut between its characters, however clear they are."""
+
+_AT_ONCE = 4  # rows that are read together
+_SURE = 40.0  # weight of evidence from which on no more rows are read
+_GEOMETRY = 1.0  # how much the finder's log odds count
+_LEAST_LEGIBLE = 0.02  # that a cell is not legible counts no more than this
+_EMPTY = 0.2  # with less of its cells legible, on average, a row is empty
+
+Grey = NDArray[np.uint8]
+
+
+def read_fields(page: Grey, fields: Iterable[Field], classifier: Classifier, decoder: Decoder) -> VinReading:
+    """Read the row that most likely holds the VIN.
+
+    Args:
+        page: uint8 (height, width).
+        fields: rows of 17 cells on it, the most likely first.
+        classifier: reads the cells.
+        decoder: makes VINs of them.
+
+    Returns:
+        The reading with its place on the page; with the decision ``no_field`` if there are no rows.
+    """
+    candidates = iter(islice(fields, MOST_FIELDS))
+    readings: list[VinReading] = []
+    weights: list[float] = []
+    while some := list(islice(candidates, _AT_ONCE)):
+        found, weighed = _read(page, some, classifier, decoder)
+        readings += found
+        weights += weighed
+        if max(weights) >= _SURE:
+            break
+    if not readings:
+        return no_field("no row of 17 cells found")
+    best = int(np.argmax(weights))
+    others = [weight for reading, weight in zip(readings, weights, strict=True) if reading.vin != readings[best].vin]
+    share = 1 / (1 + float(np.exp(np.array(others) - weights[best]).sum()))
+    return _doubted(readings[best], share, decoder.threshold)
+
+
+def no_field(reason: str) -> VinReading:
+    """The reading of a page without a field, and why there is none."""
+    return VinReading(
+        file="",
+        page=None,
+        vin=None,
+        confidence=0.0,
+        decision="no_field",
+        reason=reason,
+        raw=None,
+        changes=(),
+        candidates=(),
+        check_digit=None,
+        cells=(),
+    )
+
+
+def _read(
+    page: Grey, fields: Sequence[Field], classifier: Classifier, decoder: Decoder
+) -> tuple[list[VinReading], list[float]]:
+    """Readings of rows, each with the weight of the evidence that it is the VIN's, in nats."""
+    cells = normalise_batch((cell for field in fields for cell in cut_cells(page, field)), classifier.size_px)
+    outputs = classifier.outputs(cells)
+    probs = given_legible(outputs).reshape(len(fields), VIN_LENGTH, -1)
+    legible = (1 - outputs[:, ILLEGIBLE]).reshape(len(fields), VIN_LENGTH)
+    decoded = decoder.decode(probs, legible)
+    scores = np.clip([field.score for field in fields], 0.001, 0.999)
+    clear = np.log(np.maximum(legible, _LEAST_LEGIBLE)) + np.log(probs.max(2))
+    weights = decoded.evidence + clear.sum(1) + _GEOMETRY * np.log(scores / (1 - scores))
+    readings = []
+    for row, field in enumerate(fields):
+        reading = decoder.reading(decoded, row, probs[row].astype(np.float64), legible[row].astype(np.float64))
+        reading = _placed(reading, field)
+        if legible[row].mean() < _EMPTY:
+            reading = replace(reading, reason="the field is empty")
+        elif field.kind == "plain":
+            reading = _doubted(reading, PLAIN_TRUST, decoder.threshold, "field without boxes")
+        readings.append(reading)
+    return readings, weights.tolist()
+
+
+def _placed(reading: VinReading, field: Field) -> VinReading:
+    """The reading with its corners on the page, to a tenth of a pixel."""
+    boxes = [tuple((round(x, 1), round(y, 1)) for x, y in corners) for corners in field.cells.tolist()]
+    cells = tuple(replace(cell, box=box) for cell, box in zip(reading.cells, boxes, strict=True))
+    corners = tuple((round(x, 1), round(y, 1)) for x, y in field.corners.tolist())
+    return replace(reading, cells=cells, field=corners)
+
+
+def _doubted(
+    reading: VinReading, share: float, threshold: float, reason: str = "another row of cells may be the field"
+) -> VinReading:
+    """The reading if it is right by that share only for another reason than its characters."""
+    candidates = tuple(replace(each, probability=each.probability * share) for each in reading.candidates)
+    reading = replace(reading, confidence=reading.confidence * share, candidates=candidates)
+    if reading.decision == "accept" and reading.confidence < threshold:
+        reading = replace(reading, decision="review", reason=reason)
+    return reading
