@@ -211,3 +211,18 @@ def test_what_the_model_met_often_is_not_what_is_written_often():
 def test_bad_options_are_usage_errors(options):
     with pytest.raises(UsageError, match=r"moon|threshold"):
         Decoder(**options)
+
+
+def test_choices_are_what_the_ink_of_each_cell_says():
+    probs = np.full((1, VIN_LENGTH, 33), 0.0001 / 32)
+    vin = "1HGCM82633A004352"
+    for position, char in enumerate(vin):
+        probs[0, position, CHARSET.index(char)] = 0.9999
+    probs[0, 5] = 0.02 / 29  # under a thousandth each
+    for char, probability in (("B", 0.5), ("8", 0.4), ("6", 0.05), ("3", 0.03)):
+        probs[0, 5, CHARSET.index(char)] = probability
+    (reading,) = Decoder().readings(probs, np.ones((1, VIN_LENGTH)))
+    assert [char for char, _ in reading.cells[5].choices] == ["B", "8", "6"]
+    assert [probability for _, probability in reading.cells[5].choices] == pytest.approx([0.5, 0.4, 0.05])
+    assert [char for char, _ in reading.cells[0].choices] == ["1"]
+    assert reading.cells[5].char == "8"  # the check digit says so

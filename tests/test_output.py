@@ -107,14 +107,23 @@ def vin_reading(file="cards/7", **changes):
         "changes": (CHANGE,),
         "candidates": (Candidate(VIN, 0.9995199), Candidate(RAW, 0.0002)),
         "check_digit": "valid",
-        "cells": tuple(CellReading(char, 0.9999999, 1.0) for char in VIN),
+        "cells": tuple(CellReading(char, 0.9999999, 1.0, ((char, 0.9999999), ("7", 0.0012345))) for char in VIN),
         "field": None,
     }
     return VinReading(**said | changes)
 
 
 def test_vin_json_has_every_field():
-    cells = [{"char": char, "confidence": 0.999999, "legible_probability": 1.0, "box": None} for char in VIN]
+    cells = [
+        {
+            "char": char,
+            "confidence": 0.999999,
+            "legible_probability": 1.0,
+            "choices": [[char, 0.999999], ["7", 0.001234]],
+            "box": None,
+        }
+        for char in VIN
+    ]
     assert json.loads(vin_to_json(vin_reading("d/a\nb"))) == {
         "file": "d/a\nb",
         "page": None,
@@ -133,7 +142,7 @@ def test_vin_json_has_every_field():
 
 def test_vin_json_has_boxes_where_there_is_a_page():
     corners = ((1.0, 2.0), (3.0, 2.0), (3.0, 4.0), (1.0, 4.0))
-    cells = tuple(CellReading(char, 0.9, 1.0, corners) for char in VIN)
+    cells = tuple(CellReading(char, 0.9, 1.0, box=corners) for char in VIN)
     said = json.loads(vin_to_json(vin_reading("a.pdf", page=2, cells=cells, field=corners)))
     assert (said["page"], said["field"]) == (2, [[1, 2], [3, 2], [3, 4], [1, 4]])
     assert said["cells"][16]["box"] == said["field"]

@@ -38,6 +38,10 @@ THRESHOLD = 0.999
 
 NUM_CANDIDATES = 5
 
+NUM_CHOICES = 3
+
+_LEAST_CHOICE = 0.001  # less probable characters are no choice
+
 LOOKALIKES = VIN_LENGTH * (NUM_CLASSES - 1)
 """Strings that differ from a VIN in one character."""
 
@@ -61,12 +65,15 @@ class CellReading:
         char: the character at this position of the best VIN.
         confidence: the probability, in [0, 1], that it is right, all evidence weighed.
         legible_probability: that the cell shows a legible character, in [0, 1].
+        choices: the up to three characters that the cell's own ink makes most probable, with their probabilities,
+            best first; those under a thousandth are left out.
         box: its four corners (x, y) in pixels of the page; None for a cell that was cut already.
     """
 
     char: str
     confidence: float
     legible_probability: float
+    choices: tuple[tuple[str, float], ...] = ()
     box: tuple[tuple[float, float], ...] | None = None
 
 
@@ -274,8 +281,17 @@ class Decoder:
             changes=_changes(vin, raw, bool(decoded.listed[row])),
             candidates=tuple(Candidate(_text(labels), prob) for labels, prob in candidates if prob > 0),
             check_digit="valid" if has_valid_check_digit(vin) else "invalid",
-            cells=tuple(map(CellReading, vin, confidences, legible.tolist())),
+            cells=tuple(map(CellReading, vin, confidences, legible.tolist(), self._choices(probs))),
         )
+
+    def _choices(self, probs: Floats) -> list[tuple[tuple[str, float], ...]]:
+        """See `CellReading`, of each cell (17, 33)."""
+        likelihoods = self.calibration.likelihoods(probs)
+        best = np.argsort(-likelihoods, axis=1, kind="stable")[:, :NUM_CHOICES]
+        return [
+            tuple((CHARSET[label], float(own[label])) for label in labels if own[label] >= _LEAST_CHOICE)
+            for own, labels in zip(likelihoods, best, strict=True)
+        ]
 
     def _reason(self, decoded: Decoded, row: int, vin: str, probs: Floats, legible: Floats) -> str:
         """Why a VIN needs a review, in a few words."""

@@ -6,7 +6,8 @@
     ├── ModelError      a model file is missing, damaged or of another kind
     ├── DataError       training data is missing, damaged or inconsistent
     │   └── DownloadError   the EMNIST archive could not be fetched whole
-    └── TrainingError   a training run cannot start or go on
+    ├── TrainingError   a training run cannot start or go on
+    └── StoreError      the review desk's store cannot do what is asked
 
 Every message says what went wrong, the value received, and the way out. Only ``cli.py`` catches them.
 """
@@ -38,3 +39,7 @@ class DownloadError(DataError):
 
 class TrainingError(VinscribeError):
     """A training run cannot start or go on."""
+
+
+class StoreError(VinscribeError):
+    """The review desk's store cannot do it: a card was given to another desk, or the database is not ours."""

@@ -114,6 +114,7 @@ def vin_to_json(reading: VinReading) -> str:
                     "char": cell.char,
                     "confidence": rounded_down(cell.confidence),
                     "legible_probability": rounded_down(cell.legible_probability),
+                    "choices": [[char, rounded_down(probability)] for char, probability in cell.choices],
                     "box": cell.box,
                 }
                 for cell in reading.cells
