@@ -1,6 +1,7 @@
 """The sample pictures in the repository."""
 
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,11 @@ from vinscribe.charset import CHARSET
 from vinscribe.errors import DataError
 from vinscribe.reader import Reader
 from vinscribe.training import samples
-from vinscribe.training.samples import VIN, write_samples, write_vin_sample
+from vinscribe.training.samples import VIN, write_card_samples, write_samples, write_vin_sample
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 CHARACTERS = SAMPLES / "characters"
+CARDS = SAMPLES / "cards"
 
 
 def read(path):
@@ -89,6 +91,8 @@ def test_samples_that_cannot_be_written(tmp_path):
         write_samples(tmp_path / "file")
     with pytest.raises(DataError, match="Cannot write the samples"):
         write_vin_sample(tmp_path / "file")
+    with pytest.raises(DataError, match="Cannot write the samples"):
+        write_card_samples(tmp_path / "file")
 
 
 def labels_of(folder):
@@ -126,7 +130,50 @@ def test_the_released_model_reads_the_vin_sample():
     assert reading.check_digit == "valid"
 
 
-def test_the_command_writes_both_without_heavy_imports(tmp_path):
+def truths_of(folder):
+    lines = (folder / "truth.jsonl").read_text(encoding="utf-8").splitlines()
+    return {truth["file"]: truth for truth in map(json.loads, lines)}
+
+
+def test_the_cards_in_the_repository_are_those_of_the_command(tmp_path):
+    paths = write_card_samples(tmp_path)
+    assert {path.name for path in CARDS.iterdir()} == {path.name for path in tmp_path.iterdir()}
+    assert [path.name for path in paths] == list(truths_of(tmp_path))
+    assert truths_of(CARDS) == truths_of(tmp_path)
+    for path in paths:
+        ours, new = read(CARDS / path.name), read(path)
+        assert ours.shape == new.shape
+        assert np.abs(ours.astype(float) - new).mean() <= 0.01 * 255, path.name
+        assert path.stat().st_size < 150_000
+
+
+def test_the_cards_are_of_many_looks():
+    truths = truths_of(CARDS)
+    assert [(truth["layout"], truth["scan"]) for truth in truths.values()] == [
+        ("boxes", "grey"),
+        ("comb", "skewed"),
+        ("double", "phone"),
+    ]
+    assert [read(CARDS / name).ndim for name in truths] == [2, 3, 3]
+
+
+def test_the_released_model_reads_the_cards():
+    reader = Reader()
+    for name, truth in truths_of(CARDS).items():
+        (reading,) = reader.read(CARDS / name)
+        if truth["vin"] is None:
+            assert reading.decision == "review"
+            assert "cell" in (reading.reason or "")
+        else:
+            assert reading.vin == truth["vin"]
+            assert reading.confidence > 0.9
+        middles = np.array([cell.box for cell in reading.cells]).mean(axis=1)
+        corners = np.array(truth["cells"])
+        widths = np.linalg.norm(corners[:, 1] - corners[:, 0], axis=1)
+        assert (np.linalg.norm(middles - corners.mean(axis=1), axis=1) < 0.25 * widths).all(), name
+
+
+def test_the_command_writes_all_without_heavy_imports(tmp_path):
     code = (
         "import sys; from vinscribe.training import samples\n"
         "samples.main(['--folder', sys.argv[1]])\n"
@@ -134,6 +181,7 @@ def test_the_command_writes_both_without_heavy_imports(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True)
     lines = done.stdout.splitlines()
-    assert [line.split(" in ")[0] for line in lines] == [f"{count} pictures and labels.csv" for count in (33, 17)]
-    assert {path.name for path in tmp_path.iterdir()} == {"characters", "vin"}
+    told = [f"{count} pictures and labels.csv" for count in (33, 17)]
+    assert [line.split(" in ")[0] for line in lines] == [*told, "3 cards and truth.jsonl"]
+    assert {path.name for path in tmp_path.iterdir()} == {"characters", "vin", "cards"}
     assert len(list((tmp_path / "characters").iterdir())) == 34

@@ -2,17 +2,18 @@
 
     python -m vinscribe.training.samples
 
-writes ``samples/characters``, a cell of every character, about half of them with the box that it was written into, and
-``samples/vin``, the 17 cells of a VIN, cut from one form.
+writes ``samples/characters``, a cell of every character, about half of them with the box that it was written into;
+``samples/vin``, the 17 cells of a VIN, cut from one form; and ``samples/cards``, scans of three whole cards.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from vinscribe.charset import CHARSET
 from vinscribe.errors import DataError
+from vinscribe.training.cards import TRUTH_FILE, draw_card
 from vinscribe.training.pen import Hand, draw
 
 _VARIANTS = {
@@ -61,6 +63,14 @@ _VIN_CELL_PX, _VIN_LINE_PX = 72, 2
 _VIN_WRITER = replace(_WRITER, pen_width_spread=0.003)
 _VIN_VARIANTS = {"1": "upstroke", "4": "open"}
 _VIN_INK_BGR, _VIN_PAPER_BGR, _VIN_LINE_BGR = _INKS_BGR[1], _PAPERS_BGR[0], _PALE_BGR[1]  # a blue pen, rosy boxes
+
+# Name, seed, layout, scan, what is wrong with the VIN. The seeds were chosen by eye, for cards in many looks.
+_CARDS = (
+    ("boxes", 86, "boxes", "grey", None),  # also an engine number in 17 boxes
+    ("comb_struck", 66, "comb", "skewed", "struck"),  # nobody can be sure what is meant
+    ("phone", 15, "double", "phone", None),
+)
+_CARD_DPI = 200
 
 
 def write_samples(folder: str | os.PathLike[str], seed: int = 0) -> list[Path]:
@@ -103,6 +113,28 @@ def write_vin_sample(folder: str | os.PathLike[str], seed: int = 0) -> list[Path
             path.write_bytes(cv2.imencode(".png", _on_paper(_VIN_PAPER_BGR, layers, rng))[1].tobytes())
             paths.append(path)
         _write_labels(folder, [(path.name, char) for path, char in zip(paths, VIN, strict=True)])
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    return paths
+
+
+def write_card_samples(folder: str | os.PathLike[str]) -> list[Path]:
+    """Writes three filled-in record cards and ``truth.jsonl`` to ``folder``; returns the cards' paths.
+
+    Boxes, scanned grey; a comb, scanned askew in colour, with one character struck out; and a card photographed on a
+    table. The lines of ``truth.jsonl`` are those of ``vinscribe cards``. Raises ``DataError`` where a file cannot be
+    written.
+    """
+    folder, paths, truths = Path(folder), [], []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, seed, layout, scan, negative in _CARDS:
+            card = draw_card(seed, layout, scan, negative, _CARD_DPI)
+            path = folder / f"{name}{card.ending}"
+            path.write_bytes(card.data)
+            paths.append(path)
+            truths.append(json.dumps({"file": path.name, **asdict(card.truth)}) + "\n")
+        (folder / TRUTH_FILE).write_text("".join(truths), encoding="utf-8")
     except OSError as error:
         raise _cannot_write(folder, error) from error
     return paths
@@ -216,6 +248,8 @@ def main(args: list[str] | None = None) -> None:
     folder = parser.parse_args(args).folder
     for paths in (write_samples(folder / "characters"), write_vin_sample(folder / "vin")):
         print(f"{len(paths)} pictures and labels.csv in {paths[0].parent}")
+    paths = write_card_samples(folder / "cards")
+    print(f"{len(paths)} cards and {TRUTH_FILE} in {paths[0].parent}")
 
 
 if __name__ == "__main__":
