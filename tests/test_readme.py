@@ -37,7 +37,27 @@ def test_every_command_is_understood(command: str) -> None:
     assert callable(parser.parse_args(words).run)
 
 
-def test_the_first_command_reads_the_samples() -> None:
+def test_the_first_command_reads_the_sample_cards() -> None:
+    first = README.split("```sh")[1].split("```")[0]
+    assert first.strip().endswith("python -m vinscribe read samples/cards")
+    run = subprocess.run(
+        [sys.executable, "-m", "vinscribe", "read", "samples/cards", "--format", "table"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0
+    shown = README.split("```text\n")[1].split("```")[0].splitlines()
+    printed = run.stdout.splitlines()
+    assert len(printed) == 4
+    # All but the confidence, whose last digits are the machine's.
+    assert [line.split()[:1] + line.split()[2:] for line in printed[1:]] == [
+        line.split()[:1] + line.split()[2:] for line in shown[1:]
+    ]
+
+
+def test_the_samples_are_read_as_it_says() -> None:
     run = subprocess.run(
         [sys.executable, "inference.py", "samples/characters"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -55,10 +75,11 @@ def test_the_first_command_reads_the_samples() -> None:
 def test_every_file_of_the_tree_is_there() -> None:
     tree = README.split("## What is where")[1].split("```")[1]
     for name in re.findall(r"\b[\w/-]+\.(?:py|onnx|h5|txt)\b", tree):
-        places = (ROOT, ROOT / "vinscribe", ROOT / "vinscribe/training", ROOT / "benchmarks")
+        folders = ("", "vinscribe", "vinscribe/training", "vinscribe/review", "benchmarks")
+        places = [ROOT / folder for folder in folders]
         assert any((place / name).exists() for place in places), name
 
 
 def test_every_command_is_documented() -> None:
-    for name in ("chars", "read", "vin", "cards", "data", "evaluate"):
+    for name in ("chars", "read", "template", "review", "vin", "cards", "data", "evaluate"):
         assert f"python -m vinscribe {name}" in README
