@@ -2,6 +2,23 @@
 
 import os
 
+import pytest
+
 # The tests' networks are tiny: more threads only wait for each other, very long if the machine is busy. Set before
 # anything imports NumPy or PyTorch; subprocesses inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+COMPLETE = "VINSCRIBE_COMPLETE"
+"""Set, as by .ci/run: tests may not be skipped because a program or package is not installed."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not os.environ.get(COMPLETE) or reporter is None:
+        return
+    reasons = {report.longrepr[2] for report in reporter.stats.get("skipped", []) if isinstance(report.longrepr, tuple)}
+    missing = sorted(reason for reason in reasons if "not installed" in reason or "needs the extra" in reason)
+    if missing:
+        reporter.write_line(f"\n{COMPLETE} is set, and these were skipped: {missing}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
