@@ -18,7 +18,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not os.environ.get(COMPLETE) or reporter is None:
         return
     reasons = {report.longrepr[2] for report in reporter.stats.get("skipped", []) if isinstance(report.longrepr, tuple)}
-    missing = sorted(reason for reason in reasons if "not installed" in reason or "needs the extra" in reason)
+    wanting = ("not installed", "could not import", "needs the extra", "needs playwright")
+    missing = sorted(reason for reason in reasons if any(words in reason for words in wanting))
     if missing:
         reporter.write_line(f"\n{COMPLETE} is set, and these were skipped: {missing}", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
