@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 from ink_sets import add_arguments, sets_of  # noqa: E402
 from real_ink import read_set, score  # noqa: E402
 
-from vinscribe.classifier import core_count  # noqa: E402
+from vinscribe.cores import core_count  # noqa: E402
 from vinscribe.training.augment import AugmentSettings  # noqa: E402
 from vinscribe.training.documents import write_between  # noqa: E402
 from vinscribe.training.emnist import Archive  # noqa: E402

@@ -98,7 +98,7 @@ def test_a_field_without_boxes_is_trusted_less(reader):
 
 
 def test_a_page_without_rows_has_no_field(reader):
-    reading = read(reader, np.full((300, 400), 255, np.uint8), [])
+    reading = reader.read_page(np.full((300, 400), 255, np.uint8))
     assert reading == no_field("no row of 17 cells found")
     assert (reading.vin, reading.cells, reading.confidence) == (None, (), 0.0)
 

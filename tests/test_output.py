@@ -178,6 +178,29 @@ def test_vin_table_is_aligned_and_marks_what_the_ink_says_otherwise():
     assert vin_to_row(vin_reading("d/a\nb"), 4).endswith("a\\nb")
 
 
+NO_FIELD = {"decision": "no_field", "reason": "no row of 17 cells found", "vin": None, "raw": None, "confidence": 0.0}
+NO_FIELD |= {"changes": (), "candidates": (), "check_digit": None, "cells": ()}
+
+
+def test_the_table_of_pages_has_their_numbers():
+    (header_line,) = vin_header("table", 10, pages=True)
+    accepted = vin_to_row(vin_reading("scans/a.tif", page=12, raw=VIN), 10)
+    without = vin_to_row(vin_reading("scans/a.tif", page=3, **NO_FIELD), 10)
+    assert header_line == "          conf.   VIN                ink alone          page  file        reason"
+    assert accepted == "accept    0.9995  1HGCM82633A004352                       12  a.tif"
+    assert (
+        without == "no_field                                                   3  a.tif       no row of 17 cells found"
+    )
+
+
+def test_a_page_without_a_field_has_nulls_and_empty_columns():
+    reading = vin_reading("a.tif", page=3, **NO_FIELD)
+    said = json.loads(vin_to_json(reading))
+    assert (said["vin"], said["raw"], said["check_digit"], said["cells"], said["field"]) == (None, None, None, [], None)
+    (row,) = csv.DictReader([*vin_header("csv"), vin_to_csv(reading)])
+    assert (row["page"], row["vin"], row["raw"], row["check_digit"], row["decision"]) == ("3", "", "", "", "no_field")
+
+
 @pytest.mark.parametrize("kind", VIN_FORMATS)
 def test_vin_formats_are_one_line_each(kind):
     assert len(list(vin_header(kind, 8))) == (kind != "jsonl")

@@ -83,7 +83,7 @@ def test_jsonl_has_every_field(cards, read):
     assert first["confidence"] == first["candidates"][0]["probability"] < 1
     assert first["candidates"][0]["vin"] == VALID
     assert "".join(cell["char"] for cell in first["cells"]) == VALID
-    assert list(first["cells"][0]) == ["char", "confidence", "legible_probability", "box"]
+    assert list(first["cells"][0]) == ["char", "confidence", "legible_probability", "choices", "box"]
     assert (second["vin"], second["check_digit"]) == (OTHER, "invalid")
 
 
@@ -213,7 +213,7 @@ def test_the_market_matters(cards, read):
 
 WRONG_USE = {
     "no such directory: none": ["--cells", "none"],
-    "only cells": ["scan.tif"],
+    "no such file or folder": ["scan.tif"],
     "nothing to read": [],
     "threshold": ["--cells", ".", "--threshold", "2"],
     "invalid float": ["--cells", ".", "--threshold", "x"],

@@ -25,7 +25,7 @@ MOST_FIELDS = 12
 PLAIN_TRUST = 0.9
 """How likely a field without boxes was cut between its characters, however clear they are."""
 
-_AT_ONCE = 4  # rows that are read together
+_AT_ONCE = 3  # rows that are read together: as many cells as the classifier takes at once
 _SURE = 40.0  # weight of evidence from which on no more rows are read
 _GEOMETRY = 1.0  # how much the finder's log odds count
 _LEAST_LEGIBLE = 0.02  # that a cell is not legible counts no more than this
@@ -39,12 +39,12 @@ def read_fields(page: Grey, fields: Iterable[Field], classifier: Classifier, dec
 
     Args:
         page: uint8 (height, width).
-        fields: rows of 17 cells on it, the most likely first.
+        fields: rows of 17 cells on it, one at least, the most likely first.
         classifier: reads the cells.
         decoder: makes VINs of them.
 
     Returns:
-        The reading with its place on the page; with the decision ``no_field`` if there are no rows.
+        The reading with its place on the page.
     """
     candidates = iter(islice(fields, MOST_FIELDS))
     readings: list[VinReading] = []
@@ -55,8 +55,6 @@ def read_fields(page: Grey, fields: Iterable[Field], classifier: Classifier, dec
         weights += weighed
         if max(weights) >= _SURE:
             break
-    if not readings:
-        return no_field("no row of 17 cells found")
     best = int(np.argmax(weights))
     others = [weight for reading, weight in zip(readings, weights, strict=True) if reading.vin != readings[best].vin]
     share = 1 / (1 + float(np.exp(np.array(others) - weights[best]).sum()))

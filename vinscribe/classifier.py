@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vinscribe.charset import CHARSET, ILLEGIBLE, NUM_CLASSES, NUM_OUTPUTS
+from vinscribe.cores import core_count
 from vinscribe.errors import ModelError
 
 BATCH_SIZE = 64
@@ -47,13 +48,6 @@ def default_model_path() -> Path:
     if (checkout / "pyproject.toml").is_file():
         return checkout / "model.onnx"
     return package / "model.onnx"
-
-
-def core_count() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Classifier:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from vinscribe import __version__, read_command, vin_command
+from vinscribe import __version__, read_command, review_command, template_command, vin_command
 from vinscribe.console import BROKEN_PIPE, FAILED, INTERRUPTED, OK, WRONG_USE, Parser, Progress, quiet_libraries, say
 from vinscribe.errors import ModelError, UsageError, VinscribeError
 from vinscribe.training import cards_command  # imports no PyTorch, nor do the others
@@ -88,6 +88,8 @@ def _build_parser() -> argparse.ArgumentParser:
         help="write what the network saw, beside each picture, into this folder, with a page",
     )
     read_command.register(commands)
+    template_command.register(commands)
+    review_command.register(commands)
     vin_command.register(commands)
     training_commands.register(commands)
     cards_command.register(commands)

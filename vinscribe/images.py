@@ -244,12 +244,18 @@ def _on_paper(grey: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.u
     """Lay a transparent picture on paper that keeps its ink visible: uint8 (H, W) both."""
     if alpha.min() == 255:
         return grey
-    seen = grey[alpha > 127]
-    if seen.size == 0:
+    opaque = np.asarray(alpha > 127, np.uint8)
+    if not opaque.any():
         paper = 255
-    elif float(seen.std()) < 32:  # one tone: all of it is ink, so the paper is the opposite
-        paper = 0 if seen.mean() > 127 else 255
-    else:  # ink and paper are both there, as in a scan with cut corners: go on with its paper
-        paper = int(np.median(seen))
-    share = alpha.astype(np.float32) / 255
-    return np.round(grey * share + paper * (1 - share)).astype(np.uint8)
+    else:
+        (mean,), (spread,) = (values.ravel() for values in cv2.meanStdDev(grey, mask=opaque))
+        if spread < 32:  # one tone: all of it is ink, so the paper is the opposite
+            paper = 0 if mean > 127 else 255
+        else:  # ink and paper are both there, as in a scan with cut corners: go on with its paper, the median
+            counts = cv2.calcHist([grey], [0], opaque, [256], [0, 256]).ravel().cumsum(dtype=np.float64)
+            paper = int(np.searchsorted(counts, counts[-1] / 2))
+    laid = np.empty_like(grey)
+    for own, share, out in zip(grey, alpha, laid, strict=True):  # row by row: scans are large
+        share = share.astype(np.uint16)
+        out[:] = (own * share + paper * (255 - share) + 127) // 255
+    return laid

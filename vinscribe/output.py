@@ -11,10 +11,11 @@ import sys
 from collections.abc import Callable, Iterator
 from decimal import ROUND_FLOOR, Decimal
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from vinscribe.decode import VinReading
-from vinscribe.reader import CharacterReading
+if TYPE_CHECKING:  # whoever has a reading to write has loaded them, and who writes what others read need not
+    from vinscribe.decode import VinReading
+    from vinscribe.reader import CharacterReading
 
 FORMATS = ("lines", "jsonl", "csv")
 """Of characters."""
@@ -36,7 +37,7 @@ def one_line(text: str) -> str:
     return text.replace("\n", "\\n").replace("\r", "\\r")
 
 
-def to_line(reading: CharacterReading) -> str:
+def to_line(reading: "CharacterReading") -> str:
     r"""``077, your_pictures/a.png``: the ASCII code in three digits, a comma, a space, the path as it was given.
 
     A line feed or carriage return in a name is written as ``\n`` or ``\r``: one picture is always one line.
@@ -44,7 +45,7 @@ def to_line(reading: CharacterReading) -> str:
     return f"{reading.code:03d}, {one_line(reading.file)}"
 
 
-def to_json(reading: CharacterReading) -> str:
+def to_json(reading: "CharacterReading") -> str:
     r"""One line of JSON with file, char, code, confidence, top, legible, legible_probability.
 
     ASCII only; an undecodable byte in a name appears as ``\udcXX``, which Python's ``os.fsencode`` turns back.
@@ -62,7 +63,7 @@ def to_json(reading: CharacterReading) -> str:
     )
 
 
-def to_csv(reading: CharacterReading) -> str:
+def to_csv(reading: "CharacterReading") -> str:
     """One CSV record (RFC 4180) without its line end; a name with a line feed or comma is quoted.
 
     ``top`` is written as ``M:0.9312 N:0.0401 …``, ``legible`` as ``true`` or ``false``.
@@ -73,7 +74,7 @@ def to_csv(reading: CharacterReading) -> str:
     return _csv_record((reading.file, reading.char, reading.code, confidence, top, legible, probability))
 
 
-def illegible_note(reading: CharacterReading) -> str:
+def illegible_note(reading: "CharacterReading") -> str:
     """What is said on standard error of a picture that shows no legible character, where its line cannot say it."""
     probability = 1 - reading.legible_probability
     return one_line(f"{reading.file}: no legible character (probability {probability:.2f}); the best guess is printed")
@@ -85,12 +86,12 @@ def header(kind: str) -> Iterator[str]:
         yield _csv_record(_CSV_FIELDS)
 
 
-def formatter(kind: str) -> Callable[[CharacterReading], str]:
+def formatter(kind: str) -> Callable[["CharacterReading"], str]:
     """The function that writes a reading in one of FORMATS."""
     return {"lines": to_line, "jsonl": to_json, "csv": to_csv}[kind]
 
 
-def vin_to_json(reading: VinReading) -> str:
+def vin_to_json(reading: "VinReading") -> str:
     """One line of JSON with all that a reading says; probabilities are rounded down, so that 1 means 1.
 
     ASCII only, as in `to_json`.
@@ -124,7 +125,7 @@ def vin_to_json(reading: VinReading) -> str:
     )
 
 
-def vin_to_csv(reading: VinReading) -> str:
+def vin_to_csv(reading: "VinReading") -> str:
     """One CSV record without its line end: see `vin_header`; what there is not is empty.
 
     ``runner_up`` is the second best VIN, so that whoever reviews a card can compare the two.
@@ -136,27 +137,35 @@ def vin_to_csv(reading: VinReading) -> str:
     return _csv_record((reading.file, reading.page, *says, vin, probability))
 
 
-def vin_to_row(reading: VinReading, name_width: int) -> str:
+def vin_to_row(reading: "VinReading", name_width: int) -> str:
     """One line of the table: see `vin_header`.
 
     Where the best VIN is not what the cells say each by itself, the third column has their characters at these places,
     and dots elsewhere.
     """
-    raw = "".join("." if own == char else own for own, char in zip(reading.raw, reading.vin, strict=True))
-    raw = "" if reading.raw == reading.vin else raw
-    confidence, name = f"{rounded_down(reading.confidence, 4):.4f}", Path(reading.file).name
-    return _row(reading.decision, confidence, reading.vin, raw, name, reading.reason or "", name_width)
+    name, reason = Path(reading.file).name, reading.reason or ""
+    confidence, vin, raw = "", reading.vin or "", ""
+    if reading.vin and reading.raw:
+        confidence = f"{rounded_down(reading.confidence, 4):.4f}"
+        if reading.raw != reading.vin:
+            raw = "".join("." if own == char else own for own, char in zip(reading.raw, reading.vin, strict=True))
+    page = None if reading.page is None else str(reading.page)
+    return _row(reading.decision, confidence, vin, raw, page, name, reason, name_width)
 
 
-def vin_header(kind: str, name_width: int = 0) -> Iterator[str]:
-    """The lines that come before the first VIN of a format; ``name_width`` is that of the table's folder column."""
+def vin_header(kind: str, name_width: int = 0, pages: bool = False) -> Iterator[str]:
+    """The lines that come before the first VIN of a format.
+
+    The table of pages has their numbers and file names, that of folders just names; both ``name_width`` wide.
+    """
     if kind == "csv":
         yield _csv_record(_VIN_CSV_FIELDS)
     if kind == "table":
-        yield _row("", "conf.", "VIN", "ink alone", "folder", "reason", name_width)
+        page, name = ("page", "file") if pages else (None, "folder")
+        yield _row("", "conf.", "VIN", "ink alone", page, name, "reason", name_width)
 
 
-def vin_formatter(kind: str, name_width: int = 0) -> Callable[[VinReading], str]:
+def vin_formatter(kind: str, name_width: int = 0) -> Callable[["VinReading"], str]:
     """The function that writes a VIN in one of VIN_FORMATS."""
     return {"table": lambda reading: vin_to_row(reading, name_width), "jsonl": vin_to_json, "csv": vin_to_csv}[kind]
 
@@ -166,9 +175,12 @@ def rounded_down(probability: float, digits: int = 6) -> float:
     return float(Decimal(repr(float(probability))).quantize(Decimal(1).scaleb(-digits), ROUND_FLOOR))
 
 
-def _row(decision: str, confidence: str, vin: str, raw: str, name: str, reason: str, name_width: int) -> str:
-    row = f"{decision:<6}  {confidence:<6}  {vin:<17}  {raw:<17}  {one_line(name):<{name_width}}  {reason}"
-    return row.rstrip()
+def _row(
+    decision: str, confidence: str, vin: str, raw: str, page: str | None, name: str, reason: str, name_width: int
+) -> str:
+    start = f"{decision:<6}" if page is None else f"{decision:<8}"  # only pages can have no_field
+    place = "" if page is None else f"{page:>4}  "
+    return f"{start}  {confidence:<6}  {vin:<17}  {raw:<17}  {place}{one_line(name):<{name_width}}  {reason}".rstrip()
 
 
 def prepare_stream(stream: TextIO) -> None:

@@ -6,7 +6,7 @@ What comes out is what `vinscribe.images` makes of a picture: a C-contiguous uin
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +16,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vinscribe import images, tiff
+from vinscribe import headers, images, tiff
 from vinscribe.errors import ImageError
 
 ENDINGS = (*images.ENDINGS, ".pdf")
-"""Endings, in lower case, of the files that `list_scans` takes for scans."""
+"""Endings, in lower case, of the files in a folder that are taken for scans."""
 
 MAX_PIXELS = 100_000_000
 """A page with more is refused before it is decoded; an A3 page at 600 dpi has 70 million."""
 
+MAX_DECODED_BYTES = 4 * MAX_PIXELS
+"""As large a page in colour with transparency; one of 16 bits a channel can have half as many pixels."""
+
 MAX_PICTURE_BYTES = 1 << 29
 """A picture file that is larger is refused; TIFF and PDF files can have any size."""
+
+MAX_PAGES = tiff.MAX_PAGES
+"""A PDF file that claims more is refused; of a TIFF file so many are read."""
 
 PDF_DPI = 200.0
 """At which PDF pages are drawn, unless that would be more than `MAX_PDF_PIXELS`."""
@@ -67,26 +73,12 @@ class BrokenPage:
     error: ImageError
 
 
-def list_scans(directory: str) -> list[str]:
-    """Paths of the scans in a directory, as ``DIRECTORY/name`` with the directory as it was given, sorted.
-
-    Like `vinscribe.images.list_pictures`, with PDF files. Raises UsageError where the directory cannot be listed.
-    """
-    with images.listing(directory) as entries:
-        names = [
-            entry.name
-            for entry in entries
-            if entry.name.lower().endswith(ENDINGS) and not entry.name.startswith(".") and entry.is_file()
-        ]
-    prefix = images.path_prefix(directory)
-    return [prefix + name for name in sorted(names)]
-
-
-def read_pages(path: str | os.PathLike[str]) -> Iterator[Page | BrokenPage]:
+def read_pages(path: str | os.PathLike[str], wanted: Collection[int] | None = None) -> Iterator[Page | BrokenPage]:
     """The pages of a scan, each read when it is asked for; only one is in memory at a time.
 
     Args:
         path: a PNG, JPEG, BMP or WebP file (one page), a TIFF or a PDF file.
+        wanted: numbers of the pages to read, from 1; the others are passed over unread. All if None.
 
     Returns:
         The pages in order, a `BrokenPage` in the place of each that is damaged or larger than `MAX_PIXELS`. PDF pages
@@ -99,11 +91,26 @@ def read_pages(path: str | os.PathLike[str]) -> Iterator[Page | BrokenPage]:
     with _opened(path) as file:
         head = file.read(_HEAD_BYTES)
         if head.startswith(tiff.SIGNATURES):
-            yield from _tiff_pages(file)
+            yield from _tiff_pages(file, wanted)
         elif _is_pdf(head):
-            yield from _pdf_pages(file)
-        else:
+            yield from _pdf_pages(file, wanted)
+        elif wanted is None or 1 in wanted:
             yield _picture(file, head)
+
+
+def count_pages(path: str | os.PathLike[str]) -> int:
+    """How many pages `read_pages` gives, broken ones included; none of them is read.
+
+    Raises ImageError as `read_pages` does, but finds less wrong.
+    """
+    with _opened(path) as file:
+        head = file.read(_HEAD_BYTES)
+        if head.startswith(tiff.SIGNATURES):
+            return tiff.count_tiff_pages(file)
+        if _is_pdf(head):
+            with _pdf(file) as document:
+                return len(document)
+    return 1
 
 
 @contextmanager
@@ -138,27 +145,35 @@ def _picture(file: BinaryIO, head: bytes) -> Page:
     if size > MAX_PICTURE_BYTES:
         raise ImageError(f"{size:,} bytes are more than the {MAX_PICTURE_BYTES:,} allowed; save it smaller")
     data = head + file.read()
-    dpi = _picture_dpi(data)
-    return Page(1, _decoded(data), dpi)
+    return Page(1, _decoded(data), headers.resolution(data))
 
 
-def _decoded(data: bytes) -> NDArray[np.uint8]:
-    width, height = images.declared_size(data)
+def _decoded(data: bytes, decoded_bytes: int = 0) -> NDArray[np.uint8]:
+    """The picture in a file that decodes to no fewer bytes than those given."""
+    width, height = headers.picture_size(data)
+    decoded_bytes = max(decoded_bytes, width * height * headers.pixel_bytes(data))
     if width * height > MAX_PIXELS:
         raise ImageError(
             f"{width}x{height} pixels are more than the {MAX_PIXELS // 1_000_000} megapixels allowed; "
             "scan it at a lower resolution"
         )
-    return images.decode_grey(data)
+    if decoded_bytes > MAX_DECODED_BYTES:
+        raise ImageError(
+            f"{decoded_bytes:,} bytes once decoded, more than the {MAX_DECODED_BYTES:,} allowed; save it in grey"
+        )
+    if data.startswith(b"\x89PNG"):
+        headers.check_png_chunks(data)
+    with np.errstate(all="ignore"):  # floats that are no numbers are no reason to warn of anything
+        return images.decode_grey(data)
 
 
-def _tiff_pages(file: BinaryIO) -> Iterator[Page | BrokenPage]:
-    for number, part in enumerate(tiff.split_tiff(file), 1):
+def _tiff_pages(file: BinaryIO, wanted: Collection[int] | None) -> Iterator[Page | BrokenPage]:
+    for number, part in tiff.split_tiff(file, wanted):
         if isinstance(part, ImageError):
             yield BrokenPage(number, part)
             continue
         try:
-            image = _decoded(part.data)
+            image = _decoded(part.data, part.decoded_bytes)
             if not image.any():  # what OpenCV makes of a strip that cannot be decompressed, without a word
                 raise ImageError("damaged picture: nothing but black came of it; scan it again")
             dpi = part.dpi[::-1] if part.dpi and part.on_its_side else part.dpi
@@ -180,7 +195,9 @@ def _squared(image: NDArray[np.uint8], dpi: tuple[float, float] | None) -> NDArr
     return cv2.resize(image, stretched, interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
-def _pdf_pages(file: BinaryIO) -> Iterator[Page | BrokenPage]:
+@contextmanager
+def _pdf(file: BinaryIO) -> Iterator[Any]:
+    """The open PDF document."""
     import pypdfium2 as pdfium  # only where it is needed: it takes a while to load
 
     file.seek(0)
@@ -191,7 +208,18 @@ def _pdf_pages(file: BinaryIO) -> Iterator[Page | BrokenPage]:
             raise ImageError("encrypted PDF; save it without a password") from None
         raise ImageError("damaged or truncated PDF; open and save it in a PDF viewer, or scan it again") from None
     with document:
+        if not 0 < len(document) <= MAX_PAGES:
+            raise ImageError(f"PDF that claims {len(document):,} pages; from 1 to {MAX_PAGES:,} can be read")
+        yield document
+
+
+def _pdf_pages(file: BinaryIO, wanted: Collection[int] | None) -> Iterator[Page | BrokenPage]:
+    with _pdf(file) as document:
+        import pypdfium2 as pdfium
+
         for index in range(len(document)):
+            if wanted is not None and index + 1 not in wanted:
+                continue
             try:
                 page: Page | BrokenPage = _pdf_page(document, index)
             except pdfium.PdfiumError:
@@ -214,18 +242,3 @@ def _pdf_page(document: Any, index: int) -> Page:
     finally:
         page.close()
     return Page(index + 1, image, 72 * scale)
-
-
-def _picture_dpi(data: bytes) -> float | None:
-    """The resolution across that a PNG, JPEG or BMP file claims."""
-    dpi = 0.0
-    if data[:4] == b"\x89PNG":
-        at = data.find(b"pHYs", 0, 65536)
-        if at > 0 and data[at + 12 : at + 13] == b"\1":  # in pixels a metre
-            dpi = int.from_bytes(data[at + 4 : at + 8], "big") * 0.0254
-    elif data[:2] == b"\xff\xd8" and data[6:11] == b"JFIF\0":
-        per_inch = {1: 1.0, 2: 2.54}.get(data[13], 0.0)
-        dpi = int.from_bytes(data[14:16], "big") * per_inch
-    elif data[:2] == b"BM":
-        dpi = int.from_bytes(data[38:42], "little") * 0.0254
-    return dpi if dpi > 1 else None

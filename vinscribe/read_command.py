@@ -23,9 +23,11 @@ _WIDEST_NAME = 24  # of the table's folder column; longer names push the reason 
 
 _EXAMPLE = """\
 examples:
+  vinscribe read card.png
+  vinscribe read scans --out vins.jsonl             and, after a break, with --resume
+  vinscribe read scans/*.pdf --format csv > vins.csv
+  vinscribe read scans --expected register.txt --annotate seen
   vinscribe read --cells samples/vin
-  vinscribe read --cells cards --format csv > vins.csv
-  vinscribe read --cells cards --expected register.txt
 """
 
 
@@ -33,21 +35,26 @@ def register(subparsers: Any) -> None:
     """Adds the parser of ``read`` to the command line."""
     read = subparsers.add_parser(
         "read",
-        help="read VINs",
-        description="Read VINs whose 17 cells were cut already: each folder in DIR with 17 pictures (PNG, JPEG, BMP, "
-        "TIFF, WebP), sorted by name, is one VIN; DIR may be such a folder itself. VINs that may be wrong are marked "
-        "for review.",
+        help="read VINs from scans",
+        description="Read the VIN on each page of scans (PNG, JPEG, BMP, WebP, TIFF, PDF), on all cores. Folders are "
+        "gone through with all that is in them, sorted by path; hidden files and links to folders are left out. VINs "
+        "that may be wrong are marked for review. With --cells, VINs whose 17 cells were cut already.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    read.add_argument("paths", nargs="*", metavar="PATH", help="whole scans: not yet, only --cells can be read so far")
-    read.add_argument("--cells", metavar="DIR", help="folder of folders with 17 pictures each")
+    read.add_argument("paths", nargs="*", metavar="PATH", help="scans, or folders of scans")
+    read.add_argument(
+        "--cells",
+        metavar="DIR",
+        help="instead of scans: each folder in DIR with 17 pictures, sorted by name, is one VIN; DIR may be such a "
+        "folder itself",
+    )
     read.add_argument(
         "--format",
         choices=FORMATS,
-        default="table",
         help="table: a line for each VIN (default); jsonl: all that is known of it; csv: for spreadsheets",
     )
+    _add_scan_arguments(read)
     read.add_argument(
         "--market",
         choices=MARKETS,
@@ -68,11 +75,36 @@ def register(subparsers: Any) -> None:
     read.set_defaults(run=_run)
 
 
+def _add_scan_arguments(read: argparse.ArgumentParser) -> None:
+    """Those that --cells does not know."""
+    scans = read.add_argument_group("only for scans")
+    scans.add_argument(
+        "--out",
+        metavar="FILE",
+        help="write to FILE, .jsonl or .csv, as results come; FILE.journal, beside it, is what --resume needs",
+    )
+    scans.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with FILE: read only what is not in it, and what failed",
+    )
+    scans.add_argument("--workers", type=int, metavar="N", help="processes that read (default: one for each core)")
+    scans.add_argument("--annotate", metavar="DIR", help="write each page with what was read drawn in into DIR")
+    scans.add_argument("--template", metavar="FILE", help="where the VIN is on these scans, by vinscribe template make")
+
+
 def _run(args: argparse.Namespace) -> int:
-    if args.paths:
-        raise UsageError(f"cannot read {args.paths[0]}: only cells that were cut already so far, with --cells DIR")
+    if bool(args.paths) == (args.cells is not None):
+        what = "scans and cells are read one at a time" if args.paths else "nothing to read"
+        raise UsageError(f"{what}; give either scans or --cells DIR, see vinscribe read --help")
     if args.cells is None:
-        raise UsageError("nothing to read; give --cells DIR, see vinscribe read --help")
+        from vinscribe.scan_command import read_scans
+
+        return read_scans(args)
+    for name in ("out", "resume", "workers", "annotate", "template"):
+        if getattr(args, name):
+            raise UsageError(f"--{name} is for scans, not for --cells")
+    args.format = args.format or "table"
     try:
         return _read_cells(args)
     except ModuleNotFoundError as error:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from vinscribe.cells import normalise, normalise_batch
 from vinscribe.charset import CHARSET, ILLEGIBLE
-from vinscribe.choice import read_fields
-from vinscribe.classifier import BATCH_SIZE, Classifier, core_count, given_legible
+from vinscribe.choice import no_field, read_fields
+from vinscribe.classifier import BATCH_SIZE, Classifier, given_legible
+from vinscribe.cores import core_count
 from vinscribe.decode import THRESHOLD, Calibration, Decoder, VinReading
 from vinscribe.errors import ImageError, UsageError
 from vinscribe.expected import ExpectedVins
@@ -183,6 +184,10 @@ class Reader:
             UsageError, ModelError: see `decoder`.
         """
         fields = find_fields(page) if self._template is None else self._template.fields(page)
+        if not fields:
+            return no_field(
+                "no row of 17 cells found" if self._template is None else "the page does not fit the template"
+            )
         return read_fields(page, fields, self.classifier, self.decoder)
 
     def read_cells(self, cells: Sequence[NDArray[np.uint8]]) -> VinReading:

@@ -7,7 +7,7 @@ Source: TIFF revision 6.0 (Adobe, 1992); BigTIFF as libtiff writes it.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, NamedTuple
 
@@ -19,9 +19,13 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MAX_PAGE_BYTES = 1 << 29
 """A page whose stored data is larger is refused."""
 
+MAX_PAGES = 100_000
+"""What comes behind so many pages is not read: a damaged file of a few MB can claim millions."""
+
 _SHORT, _LONG, _RATIONAL, _LONG8 = 3, 4, 5, 16
 _SIZES = {1: 1, 2: 1, _SHORT: 2, _LONG: 4, _RATIONAL: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, _LONG8: 8}
 _ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 274, 282, 283, 296
+_WIDTH, _HEIGHT, _BITS, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 258, 277, 322, 323
 _CHUNKS = {273: 279, 324: 325}  # where strips or tiles stand -> how many bytes they have
 # All that decoding needs: size, compression, colours, samples, strips and tiles, fax options, JPEG tables.
 _KEPT = {256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 282, 283, 284, 292, 293, 296}
@@ -38,11 +42,13 @@ class TiffPage:
         data: a TIFF file that holds this page only.
         dpi: resolution as the file claims it, across and down, of the page as it is stored; None if it does not.
         on_its_side: whether it is stored a quarter turn away from how it is meant to be seen.
+        decoded_bytes: how many it claims to have once decoded, in its own depth.
     """
 
     data: bytes
     dpi: tuple[float, float] | None
     on_its_side: bool
+    decoded_bytes: int
 
 
 class _Value(NamedTuple):
@@ -51,33 +57,27 @@ class _Value(NamedTuple):
     data: bytes
 
 
-def split_tiff(file: BinaryIO) -> Iterator[TiffPage | ImageError]:
-    """The pages of an open TIFF file, one after the other, an `ImageError` in the place of each damaged one.
+def split_tiff(file: BinaryIO, wanted: Collection[int] | None = None) -> Iterator[tuple[int, TiffPage | ImageError]]:
+    """The pages of an open TIFF file with their numbers from 1, an `ImageError` in the place of each damaged one.
 
-    Where the file ends too early or its list of pages is broken, the last one given is an `ImageError`. Raises
-    `ImageError` if not even the first page can be found; `OSError` where the file cannot be read.
+    Where the file ends too early or its list of pages is broken, the last one given is an `ImageError`. Pages that are
+    not wanted are passed over unread; all are if ``wanted`` is None. Raises `ImageError` if not even the first page can
+    be found; `OSError` where the file cannot be read.
     """
     tiff = _Tiff(file)
-    seen: set[int] = set()
-    at = tiff.first
-    while at:
-        if at in seen:
-            yield ImageError("damaged TIFF file: its pages go round in a circle")
-            return
-        seen.add(at)
+    for number, tags in enumerate(tiff.directories(), 1):
+        if wanted is not None and number not in wanted:
+            continue
         try:
-            tags, following = tiff.directory(at)
-        except ImageError as error:
-            if len(seen) == 1:
-                raise
-            yield error
-            return
-        try:
-            page: TiffPage | ImageError = tiff.page(tags)
+            page: TiffPage | ImageError = tags if isinstance(tags, ImageError) else tiff.page(tags)
         except ImageError as error:
             page = error
-        yield page
-        at = following
+        yield number, page
+
+
+def count_tiff_pages(file: BinaryIO) -> int:
+    """How many pages `split_tiff` gives, damaged ones included; raises what it raises."""
+    return sum(1 for _ in _Tiff(file).directories())
 
 
 class _Tiff:
@@ -95,6 +95,27 @@ class _Tiff:
         self.first = self._number(self._bytes(8 if big else 4, self._word))
         if not self.first:
             raise ImageError("TIFF file without a page")
+
+    def directories(self) -> Iterator[dict[int, tuple[int, int, bytes]] | ImageError]:
+        """The tags of each page, see `directory`; ends with an `ImageError` where the next page cannot be found."""
+        seen: set[int] = set()
+        at = self.first
+        while at:
+            if at in seen:
+                yield ImageError("damaged TIFF file: its pages go round in a circle")
+                return
+            if len(seen) == MAX_PAGES:
+                yield ImageError(f"TIFF file with more than {MAX_PAGES:,} pages; the others are not read, split it")
+                return
+            seen.add(at)
+            try:
+                tags, at = self.directory(at)
+            except ImageError as error:
+                if len(seen) == 1:
+                    raise
+                yield error
+                return
+            yield tags
 
     def directory(self, at: int) -> tuple[dict[int, tuple[int, int, bytes]], int]:
         """The kept tags of the page whose directory is here, as (kind, count, value or its place), and the next."""
@@ -129,7 +150,8 @@ class _Tiff:
             start += len(chunk)
         values[places] = values[places]._replace(data=offsets)
         orientation = self._first(values, _ORIENTATION) or 1
-        return TiffPage(self._written(values) + b"".join(chunks), self._dpi(values), orientation in (5, 6, 7, 8))
+        data = self._written(values) + b"".join(chunks)
+        return TiffPage(data, self._dpi(values), orientation in (5, 6, 7, 8), self._decoded_bytes(values))
 
     def _written(self, values: dict[int, _Value]) -> bytes:
         """Head, directory and values of a file with one page."""
@@ -161,8 +183,8 @@ class _Tiff:
         return [self._bytes(start, length) for start, length in zip(starts, lengths, strict=True)]
 
     def _value(self, kind: int, count: int, field: bytes) -> _Value:
-        size = count * _SIZES.get(kind, _MAX_VALUE_BYTES + 1)
-        if size > _MAX_VALUE_BYTES:
+        size = count * _SIZES.get(kind, 0)
+        if kind not in _SIZES or size > _MAX_VALUE_BYTES:
             raise ImageError(f"damaged TIFF file: a tag of kind {kind} with {count:,} values")
         value = _Value(kind, count, field[:size] if size <= len(field) else self._bytes(self._number(field), size))
         if kind == _LONG8:  # which is not known outside BigTIFF
@@ -180,6 +202,12 @@ class _Tiff:
             above, below = self._number(value.data[:4]), self._number(value.data[4:8])
             dpi.append(above / below * unit if below else 0.0)
         return (dpi[0], dpi[1]) if min(dpi) > 0 else None
+
+    def _decoded_bytes(self, values: dict[int, _Value]) -> int:
+        width, height, bits, samples, tile_width, tile_height = (
+            self._first(values, tag) or 1 for tag in (_WIDTH, _HEIGHT, _BITS, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT)
+        )
+        return max(width * height, tile_width * tile_height) * samples * -(-bits // 8)
 
     def _first(self, values: dict[int, _Value], tag: int) -> int | None:
         numbers = self._numbers(values[tag]) if tag in values else []

@@ -18,7 +18,7 @@ import numpy as np
 
 from vinscribe import __version__
 from vinscribe.charset import CHARSET
-from vinscribe.classifier import core_count
+from vinscribe.cores import core_count
 from vinscribe.errors import TrainingError
 from vinscribe.training.documents import split_at_markers, write_between
 from vinscribe.training.emnist import Archive

@@ -1,0 +1,81 @@
+"""What the head of a picture file claims: how large it will be once decoded, and its resolution.
+
+Read before anything is decoded: a file of a few hundred bytes can claim gigabytes.
+
+Source: PNG (W3C, 2003); JPEG (ITU-T T.81, annex B) and JFIF 1.02; WebP container, VP8 (RFC 6386) and VP8L bitstreams.
+"""
+
+from vinscribe import images
+from vinscribe.errors import ImageError
+
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_ALONE = frozenset({0x00, 0x01, *range(0xD0, 0xDA)})  # markers without a length
+_JPEG_SCAN = 0xDA
+
+
+def picture_size(data: bytes) -> tuple[int, int]:
+    """(width, height) that a picture file claims; (0, 0) where it claims none, and cannot be decoded either."""
+    if data[:2] == b"\xff\xd8":
+        return _jpeg_size(data)
+    if data[:4] == b"RIFF" and data[12:16] == b"VP8 ":
+        return _number(data[26:28]) & 0x3FFF, _number(data[28:30]) & 0x3FFF
+    if data[:4] == b"RIFF" and data[12:16] == b"VP8L":
+        bits = _number(data[21:25])
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return images.declared_size(data)
+
+
+def pixel_bytes(data: bytes) -> int:
+    """Bytes of a decoded pixel; of a kind that has no more than four one-byte channels, 4."""
+    if data[:4] == b"\x89PNG" and len(data) > 25:
+        return _PNG_CHANNELS.get(data[25], 4) * (2 if data[24] == 16 else 1)
+    return 4
+
+
+def check_png_chunks(data: bytes) -> None:
+    """Raises ImageError where a PNG chunk claims more bytes than there are: OpenCV would ask for all that memory."""
+    at = 8
+    while at + 8 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        at += 12 + length
+        if at > len(data):
+            raise ImageError("damaged or truncated picture")
+        if kind == b"IEND":
+            return
+
+
+def resolution(data: bytes) -> float | None:
+    """The dots per inch across that a PNG, JPEG or BMP file claims."""
+    dpi = 0.0
+    if data[:4] == b"\x89PNG":
+        at = data.find(b"pHYs", 0, 65536)
+        if at > 0 and data[at + 12 : at + 13] == b"\1":  # in pixels a metre
+            dpi = int.from_bytes(data[at + 4 : at + 8], "big") * 0.0254
+    elif data[:2] == b"\xff\xd8" and data[6:11] == b"JFIF\0":
+        per_inch = {b"\1": 1.0, b"\2": 2.54}.get(data[13:14], 0.0)
+        dpi = int.from_bytes(data[14:16], "big") * per_inch
+    elif data[:2] == b"BM":
+        dpi = _number(data[38:42]) * 0.0254
+    return dpi if dpi > 1 else None
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    """Like libjpeg, passes over whatever stands between the segments."""
+    at = data.find(b"\xff", 2)
+    while 0 < at < len(data) - 9:
+        marker = data[at + 1]
+        if marker in _JPEG_FRAMES:
+            return int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
+        if marker == _JPEG_SCAN:
+            break
+        if marker == 0xFF:  # filling
+            at += 1
+        else:
+            at += 2 + (0 if marker in _JPEG_ALONE else int.from_bytes(data[at + 2 : at + 4], "big"))
+        at = data.find(b"\xff", at)
+    return 0, 0
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "little")
