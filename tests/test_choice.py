@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vinscribe.choice import PLAIN_TRUST, no_field, read_fields
+from vinscribe.choice import no_field, read_fields
 from vinscribe.decode import Decoder
 from vinscribe.field import Field
 from vinscribe.reader import Reader
@@ -90,11 +90,12 @@ def test_an_empty_field_is_said_to_be_empty(reader):
 
 def test_a_field_without_boxes_is_trusted_less(reader):
     page, (field,) = page_with(VIN)
-    plain = Field(field.corners, field.cells, field.score, "plain")
-    boxed, unboxed = read(reader, page, [field], 0.92), read(reader, page, [plain], 0.92)
-    assert unboxed.confidence == pytest.approx(PLAIN_TRUST * boxed.confidence)
-    assert (boxed.decision, unboxed.decision) == ("accept", "review")
-    assert unboxed.reason == "field without boxes"
+    sure, unsure = (Field(field.corners, field.cells, score, "plain") for score in (0.9, 0.45))
+    boxed, *unboxed = (read(reader, page, [each], 0.9) for each in (field, sure, unsure))
+    assert {reading.vin for reading in unboxed} == {boxed.vin}
+    assert unboxed[1].confidence < unboxed[0].confidence < boxed.confidence
+    assert [reading.decision for reading in (boxed, *unboxed)] == ["accept", "accept", "review"]
+    assert unboxed[1].reason == "field without boxes"
 
 
 def test_a_page_without_rows_has_no_field(reader):

@@ -7,7 +7,7 @@ VIN. That there are other rows which might be it lowers the confidence.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,14 @@ from vinscribe.charset import ILLEGIBLE
 from vinscribe.classifier import Classifier, given_legible
 from vinscribe.decode import Decoder, VinReading
 from vinscribe.field import Field, cut_cells
+from vinscribe.plain import PLAIN, cut_characters
 from vinscribe.vin import VIN_LENGTH
 
 MOST_FIELDS = 12
 """Rows of a page that are read at most."""
 
-PLAIN_TRUST = 0.9
-"""How likely a field without boxes was cut between its characters, however clear they are."""
+PLAIN_SCORES, PLAIN_TRUST = (0.0, 0.3, 0.6, 0.8), (0.3, 0.6, 0.95, 0.99)
+"""Score of a field without boxes, and how likely it was cut between its characters, however clear they are."""
 
 _AT_ONCE = 3  # rows that are read together: as many cells as the classifier takes at once
 _SURE = 40.0  # weight of evidence from which on no more rows are read
@@ -82,7 +83,8 @@ def _read(
     page: Grey, fields: Sequence[Field], classifier: Classifier, decoder: Decoder
 ) -> tuple[list[VinReading], list[float]]:
     """Readings of rows, each with the weight of the evidence that it is the VIN's, in nats."""
-    cells = normalise_batch((cell for field in fields for cell in cut_cells(page, field)), classifier.size_px)
+    pictures = (cut_characters(page, field) if field.kind == PLAIN else cut_cells(page, field) for field in fields)
+    cells = normalise_batch(chain.from_iterable(pictures), classifier.size_px)
     outputs = classifier.outputs(cells)
     probs = given_legible(outputs).reshape(len(fields), VIN_LENGTH, -1)
     legible = (1 - outputs[:, ILLEGIBLE]).reshape(len(fields), VIN_LENGTH)
@@ -96,8 +98,9 @@ def _read(
         reading = _placed(reading, field)
         if legible[row].mean() < _EMPTY:
             reading = replace(reading, reason="the field is empty")
-        elif field.kind == "plain":
-            reading = _doubted(reading, PLAIN_TRUST, decoder.threshold, "field without boxes")
+        elif field.kind == PLAIN:
+            trust = float(np.interp(field.score, PLAIN_SCORES, PLAIN_TRUST))
+            reading = _doubted(reading, trust, decoder.threshold, "field without boxes")
         readings.append(reading)
     return readings, weights.tolist()
 

@@ -5,7 +5,6 @@ Read before anything is decoded: a file of a few hundred bytes can claim gigabyt
 Source: PNG (W3C, 2003); JPEG (ITU-T T.81, annex B) and JFIF 1.02; WebP container, VP8 (RFC 6386) and VP8L bitstreams.
 """
 
-from vinscribe import images
 from vinscribe.errors import ImageError
 
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type
@@ -23,7 +22,31 @@ def picture_size(data: bytes) -> tuple[int, int]:
     if data[:4] == b"RIFF" and data[12:16] == b"VP8L":
         bits = _number(data[21:25])
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    return images.declared_size(data)
+    if data[:4] == b"RIFF" and data[12:16] == b"VP8X":
+        return _number(data[24:27]) + 1, _number(data[27:30]) + 1
+    if data[:4] == b"\x89PNG":
+        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    if data[:2] == b"BM":
+        height = int.from_bytes(data[22:26], "little", signed=True)  # negative: rows from the top down
+        return _number(data[18:22]), abs(height)
+    tags = tiff_tags(data) if data[:2] in (b"II", b"MM") else {}
+    return tags.get(0x0100, 0), tags.get(0x0101, 0)
+
+
+def tiff_tags(data: bytes) -> dict[int, int]:
+    """Tag -> first number of the first directory of a TIFF file or EXIF block (single short and long tags only)."""
+    order: str = "little" if data[:2] == b"II" else "big"
+
+    def number(start: int, size: int) -> int:
+        return int.from_bytes(data[start : start + size], order)  # type: ignore[arg-type]
+
+    at = number(4, 4)
+    tags = {}
+    for entry in range(at + 2, min(at + 2 + 12 * number(at, 2), len(data) - 11), 12):
+        kind = number(entry + 2, 2)
+        if kind in (3, 4) and number(entry + 4, 4) == 1:
+            tags[number(entry, 2)] = number(entry + 8, 2 if kind == 3 else 4)
+    return tags
 
 
 def pixel_bytes(data: bytes) -> int:

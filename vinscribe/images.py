@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vinscribe.errors import ImageError, UsageError
+from vinscribe.headers import check_png_chunks, picture_size, tiff_tags
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".tif", ".tiff", ".webp")
 """Endings, in lower case, of the files that `list_pictures` takes for pictures."""
@@ -22,7 +23,6 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 200_000_000
 """Larger pictures are refused before they are decoded: a file of a few KB can claim gigabytes of pixels."""
 
-_JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start-of-frame segments
 _HEAD_BYTES = 32
 
 
@@ -117,9 +117,11 @@ def read_grey(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 def decode_grey(data: bytes) -> NDArray[np.uint8]:
     """Like `read_grey`, for the bytes of a picture file."""
     check_kind(data[:_HEAD_BYTES])
-    width, height = declared_size(data)
+    width, height = picture_size(data)
     if width * height > MAX_PIXELS:
         raise ImageError(f"{width}x{height} pixels are more than the {MAX_PIXELS // 1_000_000} megapixels allowed")
+    if data.startswith(b"\x89PNG"):
+        check_png_chunks(data)
     # Set anew for each picture: OpenCV would otherwise report damaged files on standard error by itself.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
@@ -145,63 +147,9 @@ def check_kind(head: bytes) -> None:
         raise ImageError("not a PNG, JPEG, BMP, TIFF or WebP picture")
 
 
-def declared_size(data: bytes) -> tuple[int, int]:
-    """(width, height) that the header declares; (0, 0) where the header is too short or odd to tell."""
-
-    def number(start: int, size: int, order: str = "big") -> int:
-        return int.from_bytes(data[start : start + size], order)  # type: ignore[arg-type]
-
-    if data[:4] == b"\x89PNG":
-        return number(16, 4), number(20, 4)
-    if data[:2] == b"BM":
-        height = int.from_bytes(data[22:26], "little", signed=True)  # negative: rows from the top down
-        return number(18, 4, "little"), abs(height)
-    if data[:4] == b"RIFF":
-        if data[12:16] == b"VP8X":
-            return number(24, 3, "little") + 1, number(27, 3, "little") + 1
-        return 0, 0  # plain WebP has at most 16383x16383 pixels, and OpenCV refuses what it cannot hold
-    if data[:2] == b"\xff\xd8":
-        return _jpeg_size(data)
-    return _tiff_size(data)
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int]:
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # filling
-            at += 1
-        elif marker in _JPEG_SIZE_MARKERS:
-            return int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return 0, 0
-
-
-def _tiff_size(data: bytes) -> tuple[int, int]:
-    tags = _tiff_tags(data)
-    return tags.get(0x0100, 0), tags.get(0x0101, 0)
-
-
-def _tiff_tags(data: bytes) -> dict[int, int]:
-    """Tag -> first number of the first directory of a TIFF file or EXIF block (single short and long tags only)."""
-    order: str = "little" if data[:2] == b"II" else "big"
-
-    def number(start: int, size: int) -> int:
-        return int.from_bytes(data[start : start + size], order)  # type: ignore[arg-type]
-
-    at = number(4, 4)
-    tags = {}
-    for entry in range(at + 2, min(at + 2 + 12 * number(at, 2), len(data) - 11), 12):
-        kind = number(entry + 2, 2)
-        if kind in (3, 4) and number(entry + 4, 4) == 1:
-            tags[number(entry, 2)] = number(entry + 8, 2 if kind == 3 else 4)
-    return tags
-
-
 def _exif_orientation(block: bytes) -> int:
     """EXIF orientation 1..8 of an EXIF block; 1 (upright) where it says nothing."""
-    return _tiff_tags(block.removeprefix(b"Exif\0\0")).get(0x0112, 1)
+    return tiff_tags(block.removeprefix(b"Exif\0\0")).get(0x0112, 1)
 
 
 def _turned(grey: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:

@@ -161,8 +161,6 @@ def _decoded(data: bytes, decoded_bytes: int = 0) -> NDArray[np.uint8]:
         raise ImageError(
             f"{decoded_bytes:,} bytes once decoded, more than the {MAX_DECODED_BYTES:,} allowed; save it in grey"
         )
-    if data.startswith(b"\x89PNG"):
-        headers.check_png_chunks(data)
     with np.errstate(all="ignore"):  # floats that are no numbers are no reason to warn of anything
         return images.decode_grey(data)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +26,8 @@ from vinscribe.expected import ExpectedVins
 from vinscribe.field import find_fields
 from vinscribe.images import list_pictures, natural_order, read_grey
 from vinscribe.pages import BrokenPage, read_pages
+from vinscribe.template import MISFIT, Template
 from vinscribe.vin import VIN_LENGTH
-
-if TYPE_CHECKING:
-    from vinscribe.template import Template
 
 TOP = 5
 """Characters listed in `CharacterReading.top`."""
@@ -106,7 +104,7 @@ class Reader:
         market: str = "any",
         expected: ExpectedVins | None = None,
         threshold: float = THRESHOLD,
-        template: "Template | None" = None,
+        template: Template | None = None,
     ) -> None:
         self.classifier = Classifier(model)
         self._market = market
@@ -183,11 +181,12 @@ class Reader:
         Raises:
             UsageError, ModelError: see `decoder`.
         """
-        fields = find_fields(page) if self._template is None else self._template.fields(page)
+        if self._template is None:
+            fields, none = find_fields(page), "no row of 17 cells found"
+        else:
+            fields, none = self._template.fields(page), MISFIT
         if not fields:
-            return no_field(
-                "no row of 17 cells found" if self._template is None else "the page does not fit the template"
-            )
+            return no_field(none)
         return read_fields(page, fields, self.classifier, self.decoder)
 
     def read_cells(self, cells: Sequence[NDArray[np.uint8]]) -> VinReading:
