@@ -33,7 +33,6 @@ from made_vins import make_register, make_vins  # noqa: E402
 from vin_scores import PARTS, Score, scores_of, table  # noqa: E402
 from vin_sheets import VinSet, emnist_bare, emnist_boxes, unipen_boxes  # noqa: E402
 
-from vinscribe.cells import normalise_batch  # noqa: E402
 from vinscribe.charset import ILLEGIBLE, NUM_CLASSES, NUM_OUTPUTS  # noqa: E402
 from vinscribe.classifier import Classifier, given_legible  # noqa: E402
 from vinscribe.decode import Calibration, Decoder  # noqa: E402
@@ -42,6 +41,7 @@ from vinscribe.training.dataset import make_view  # noqa: E402
 from vinscribe.training.documents import write_between  # noqa: E402
 from vinscribe.training.emnist import Archive, read_pool  # noqa: E402
 from vinscribe.training.unipen import read_strokes, split_writers  # noqa: E402
+from vinscribe.views import outputs_of_views, views_of_all  # noqa: E402
 from vinscribe.vin import VIN_LENGTH  # noqa: E402
 
 LISTED_SHARE = 0.9
@@ -49,7 +49,7 @@ LISTED_SHARE = 0.9
 _AT_ONCE = 200  # VINs drawn before they are read
 _TIMED_BATCH, _TIMED_RUNS = 1000, 5
 _DRAWN_BY = ("vin_sheets.py", "ink_sets.py", "unseen_boxes.py", "unseen_ink.py")
-_READ_BY = ("cells.py", "images.py", "classifier.py", "training/dataset.py", "training/unipen.py")
+_READ_BY = ("cells.py", "views.py", "images.py", "classifier.py", "training/dataset.py", "training/unipen.py")
 
 Floats = NDArray[np.floating]
 
@@ -71,7 +71,7 @@ def read_cells(vins: VinSet, model: Model) -> NDArray[np.float32]:
     for start in range(0, len(outputs), _AT_ONCE):
         part = outputs[start : start + _AT_ONCE]
         pictures = [picture for row in range(len(part)) for picture in vins.draw(start + row)]
-        part[:] = model.outputs(normalise_batch(pictures, model.size_px)).reshape(part.shape)
+        part[:] = outputs_of_views(views_of_all(pictures, model.size_px), model.outputs).reshape(part.shape)
     return outputs
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from vinscribe.cells import normalise
 from vinscribe.charset import CHARSET
+from vinscribe.views import NUM_VIEWS, views
 
 METADATA = {
     "charset": CHARSET,
@@ -40,21 +40,27 @@ BLOT = "#"
 
 def write_model(path, metadata=METADATA, size=28, num_outputs=33, cells_shape=None, input_name="cells"):
     shape = cells_shape or ("n", 1, size, size)
-    cells = [normalise(draw(char), size) for char in CHARSET + BLOT]
-    templates = np.stack([cell.ravel() for cell in cells]).astype(np.float32)
-    templates -= templates.mean(axis=1, keepdims=True)
-    templates /= np.linalg.norm(templates, axis=1, keepdims=True)
-    weights = np.resize(templates, (num_outputs, size**2)).T.copy()
+    cells = np.stack([views(draw(char), size) for char in CHARSET + BLOT], axis=1)  # as in VINs
+    templates = cells.reshape(NUM_VIEWS, len(CHARSET + BLOT), size**2).astype(np.float32)
+    templates -= templates.mean(axis=2, keepdims=True)
+    templates /= np.linalg.norm(templates, axis=2, keepdims=True)
+    templates = templates[:, np.arange(num_outputs) % len(CHARSET + BLOT)]
+    weights = templates.reshape(-1, size**2).T.copy()
     graph = helper.make_graph(
         [
             helper.make_node("Flatten", [input_name], ["flat"]),
-            helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+            helper.make_node("MatMul", ["flat", "weights"], ["fits"]),
+            helper.make_node("Reshape", ["fits", "by_view"], ["fits_by_view"]),
+            helper.make_node("ReduceMax", ["fits_by_view"], ["logits"], axes=[1], keepdims=0),
             helper.make_node("Softmax", ["logits"], ["probs"], axis=1),
         ],
         "templates",
         [helper.make_tensor_value_info(input_name, TensorProto.FLOAT, list(shape))],
         [helper.make_tensor_value_info("probs", TensorProto.FLOAT, [shape[0], num_outputs])],
-        [numpy_helper.from_array(weights, "weights")],
+        [
+            numpy_helper.from_array(weights, "weights"),
+            numpy_helper.from_array(np.array([-1, NUM_VIEWS, num_outputs]), "by_view"),
+        ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     helper.set_model_props(model, dict(metadata))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from drawn import BLOT, METADATA, draw, write_model
 
+from vinscribe import reader as reader_module
 from vinscribe.cells import normalise
 from vinscribe.charset import CHARSET
 from vinscribe.decode import Calibration, VinReading
@@ -182,7 +183,7 @@ def test_probabilities_are_those_given_a_legible_character(vin_model, monkeypatc
     outputs = np.full((17, 34), 1e-9, np.float32)
     outputs[np.arange(17), [CHARSET.index(char) for char in VIN]] = 0.7
     outputs[:, 33] = 0.3
-    monkeypatch.setattr(reader.classifier, "outputs", lambda _: outputs)
+    monkeypatch.setattr(reader_module, "outputs_of_views", lambda _cells, _outputs_of: outputs)
     cells = reader.read_cells(cells_of(VIN)).cells
     assert [cell.legible_probability for cell in cells] == pytest.approx([0.7] * 17)
     assert min(cell.confidence for cell in cells) > 0.98  # what is hardly legible counts as less ink

@@ -14,6 +14,7 @@ from vinscribe.training.batches import Data
 from vinscribe.training.dataset import Split
 from vinscribe.training.unipen import StrokeSet
 from vinscribe.training.vin_calibration import calibrate_vins, fit_calibration, sample_vins
+from vinscribe.views import NUM_VIEWS
 from vinscribe.vin import CHECK_POSITION, check_digit
 
 
@@ -63,6 +64,6 @@ def test_whole_vins_are_drawn_from_validation_alone():
 
     settings, even = AugmentSettings(boxed=0.0), np.full(NUM_CLASSES, 1 / NUM_CLASSES)
     found = calibrate_vins(probs_of, Data(train, validation, None, strokes), settings, 40, even, num_vins=4)
-    assert seen == [17] * 12
+    assert seen == [NUM_VIEWS * 17 // 2] * 24
     assert found.num_vins == 12
     assert found.exact == 0

@@ -6,7 +6,7 @@ VIN. That there are other rows which might be it lowers the confidence.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 import numpy as np
@@ -18,16 +18,17 @@ from vinscribe.classifier import Classifier, given_legible
 from vinscribe.decode import Decoder, VinReading
 from vinscribe.field import Field, cut_cells
 from vinscribe.plain import PLAIN, cut_characters
+from vinscribe.views import outputs_of_views, views_of_all
 from vinscribe.vin import VIN_LENGTH
 
 MOST_FIELDS = 12
-"""Rows of a page that are read at most."""
+"""Rows of a page that are looked at, at most."""
 
 PLAIN_SCORES, PLAIN_TRUST = (0.0, 0.3, 0.6, 0.8), (0.3, 0.6, 0.95, 0.99)
 """Score of a field without boxes, and how likely it was cut between its characters, however clear they are."""
 
-_AT_ONCE = 3  # rows that are read together: as many cells as the classifier takes at once
-_SURE = 40.0  # weight of evidence from which on no more rows are read
+_AT_ONCE = 2  # rows that are looked at together: mostly the same one, both ways up
+_SURE = 9.0  # weight of evidence from which on no more rows are looked at
 _GEOMETRY = 1.0  # how much the finder's log odds count
 _LEAST_LEGIBLE = 0.02  # that a cell is not legible counts no more than this
 _EMPTY = 0.2  # with less of its cells legible, on average, a row is empty
@@ -48,18 +49,15 @@ def read_fields(page: Grey, fields: Iterable[Field], classifier: Classifier, dec
         The reading with its place on the page.
     """
     candidates = iter(islice(fields, MOST_FIELDS))
-    readings: list[VinReading] = []
-    weights: list[float] = []
+    seen: list[_Seen] = []
     while some := list(islice(candidates, _AT_ONCE)):
-        found, weighed = _read(page, some, classifier, decoder)
-        readings += found
-        weights += weighed
-        if max(weights) >= _SURE:
+        seen += _glance(page, some, classifier, decoder)
+        if max(each.weight for each in seen) >= _SURE:
             break
-    best = int(np.argmax(weights))
-    others = [weight for reading, weight in zip(readings, weights, strict=True) if reading.vin != readings[best].vin]
-    share = 1 / (1 + float(np.exp(np.array(others) - weights[best]).sum()))
-    return _doubted(readings[best], share, decoder.threshold)
+    best = max(seen, key=lambda each: each.weight)
+    others = [each.weight for each in seen if each.vin != best.vin]
+    share = 1 / (1 + float(np.exp(np.array(others) - best.weight).sum()))
+    return _doubted(_read(page, best.field, classifier, decoder), share, decoder.threshold)
 
 
 def no_field(reason: str) -> VinReading:
@@ -79,12 +77,17 @@ def no_field(reason: str) -> VinReading:
     )
 
 
-def _read(
-    page: Grey, fields: Sequence[Field], classifier: Classifier, decoder: Decoder
-) -> tuple[list[VinReading], list[float]]:
-    """Readings of rows, each with the weight of the evidence that it is the VIN's, in nats."""
-    pictures = (cut_characters(page, field) if field.kind == PLAIN else cut_cells(page, field) for field in fields)
-    cells = normalise_batch(chain.from_iterable(pictures), classifier.size_px)
+@dataclass(frozen=True)
+class _Seen:
+    """A row at first sight: what it seems to say, and the weight of the evidence that it is the VIN's, in nats."""
+
+    field: Field
+    vin: tuple[int, ...]
+    weight: float
+
+
+def _glance(page: Grey, fields: Sequence[Field], classifier: Classifier, decoder: Decoder) -> list[_Seen]:
+    cells = normalise_batch(chain.from_iterable(_pictures(page, field) for field in fields), classifier.size_px)
     outputs = classifier.outputs(cells)
     probs = given_legible(outputs).reshape(len(fields), VIN_LENGTH, -1)
     legible = (1 - outputs[:, ILLEGIBLE]).reshape(len(fields), VIN_LENGTH)
@@ -92,17 +95,26 @@ def _read(
     scores = np.clip([field.score for field in fields], 0.001, 0.999)
     clear = np.log(np.maximum(legible, _LEAST_LEGIBLE)) + np.log(probs.max(2))
     weights = decoded.evidence + clear.sum(1) + _GEOMETRY * np.log(scores / (1 - scores))
-    readings = []
-    for row, field in enumerate(fields):
-        reading = decoder.reading(decoded, row, probs[row].astype(np.float64), legible[row].astype(np.float64))
-        reading = _placed(reading, field)
-        if legible[row].mean() < _EMPTY:
-            reading = replace(reading, reason="the field is empty")
-        elif field.kind == PLAIN:
-            trust = float(np.interp(field.score, PLAIN_SCORES, PLAIN_TRUST))
-            reading = _doubted(reading, trust, decoder.threshold, "field without boxes")
-        readings.append(reading)
-    return readings, weights.tolist()
+    return [_Seen(*each) for each in zip(fields, map(tuple, decoded.best.tolist()), weights.tolist(), strict=True)]
+
+
+def _read(page: Grey, field: Field, classifier: Classifier, decoder: Decoder) -> VinReading:
+    """The reading of a row, with its place."""
+    cells = views_of_all(_pictures(page, field), classifier.size_px)
+    outputs = outputs_of_views(cells, classifier.outputs)
+    probs, legible = given_legible(outputs), 1 - outputs[:, ILLEGIBLE]
+    reading = _placed(decoder.readings(probs[None], legible[None])[0], field)
+    if legible.mean() < _EMPTY:
+        return replace(reading, reason="the field is empty")
+    if field.kind == PLAIN:
+        trust = float(np.interp(field.score, PLAIN_SCORES, PLAIN_TRUST))
+        return _doubted(reading, trust, decoder.threshold, "field without boxes")
+    return reading
+
+
+def _pictures(page: Grey, field: Field) -> list[Grey]:
+    """The cells of a row as they are on the page."""
+    return cut_characters(page, field) if field.kind == PLAIN else cut_cells(page, field)
 
 
 def _placed(reading: VinReading, field: Field) -> VinReading:

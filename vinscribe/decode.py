@@ -250,7 +250,7 @@ class Decoder:
         rest = ((1 - confidence) / np.maximum(1 - probability[:, 0], 1e-12)).clip(0, 1)
         candidate_probs = np.column_stack([confidence, probability[:, 1:] * rest[:, None]])
         accept = (confidence >= self.threshold) & (legible >= LEGIBLE).all(1)
-        evidence = np.log(total) + VIN_LENGTH * np.log(NUM_CLASSES)
+        evidence = np.log(total) + strings_of.log_scale + VIN_LENGTH * np.log(NUM_CLASSES)
         return raw, best, confidence, chars.clip(0, 1), strings, candidate_probs, evidence, listed, accept
 
     def readings(

@@ -20,6 +20,8 @@ FILLER = label_of("Z")
 FILLED = (3, 4, 5)
 """Positions, counted from 0, that are filled."""
 
+_EVEN_ROWS = 4  # of the priors' positions say nothing and are 1 / 33: a maker's code, a check digit
+
 _NEGLIGIBLE = 1e-10
 """Ink of the three fillers, against the best characters there, below which nobody wrote them."""
 
@@ -48,6 +50,9 @@ class Mixture:
         )
         self._filled = Lattice(ink[self._rows], filled)
         self._scale = np.exp(self._filled.log_scale - self._own.log_scale[self._rows])
+        self.log_scale = self._own.log_scale + _EVEN_ROWS * np.log(NUM_CLASSES)
+        """float64 (N,): added to the logarithm of a score, it makes the score absolute: a probability of the string,
+        times its ink."""
 
     @cached_property
     def total(self) -> Floats:

@@ -27,6 +27,7 @@ from vinscribe.field import find_fields
 from vinscribe.images import list_pictures, natural_order, read_grey
 from vinscribe.pages import BrokenPage, read_pages
 from vinscribe.template import MISFIT, Template
+from vinscribe.views import outputs_of_views, views, views_of_all
 from vinscribe.vin import VIN_LENGTH
 
 TOP = 5
@@ -198,7 +199,7 @@ class Reader:
         """
         if len(cells) != VIN_LENGTH:
             raise UsageError(f"{len(cells)} cells; a VIN has {VIN_LENGTH}, give a picture of each")
-        return self._vins([normalise_batch(cells, self.classifier.size_px)], [""])[0]
+        return self._vins([views_of_all(cells, self.classifier.size_px)], [""])[0]
 
     def read_cell_folders(self, folders: Iterable[str]) -> Iterator[VinReading | Unreadable]:
         """Read folders with the 17 cells of a VIN each; one result for each folder, in the order of the folders.
@@ -227,7 +228,7 @@ class Reader:
         return [failed[number] if number in failed else next(readings) for number in range(len(folders))]
 
     def _folder_cells(self, folder: str) -> Cell:
-        """The cells of a VIN, uint8 (17, S, S). Raises ImageError where they are not all there."""
+        """The views of a VIN's cells, uint8 (17, NUM_VIEWS, S, S). Raises ImageError where they are not all there."""
         try:
             paths = sorted(list_pictures(folder), key=natural_order)
         except UsageError as error:
@@ -239,7 +240,7 @@ class Reader:
         with self._decoding if _all_small(paths) else nullcontext():
             for path in paths:
                 try:
-                    cells.append(normalise(read_grey(path), self.classifier.size_px))
+                    cells.append(views(read_grey(path), self.classifier.size_px))
                 except ImageError as error:
                     wrong.append(f"{Path(path).name}: {error}")
         if wrong:
@@ -248,13 +249,10 @@ class Reader:
         return np.stack(cells)
 
     def _vins(self, cells: list[Cell], files: list[str]) -> list[VinReading]:
-        """VINs of their cells, uint8 (17, S, S) each."""
+        """VINs of the views of their cells, uint8 (17, NUM_VIEWS, S, S) each."""
         if not cells:
             return []
-        # A few VINs at a time through the network, as many cells as it takes at once, then all through the decoder.
-        few = BATCH_SIZE // VIN_LENGTH
-        parts = [np.concatenate(cells[start : start + few]) for start in range(0, len(cells), few)]
-        outputs = np.concatenate([self.classifier.outputs(part) for part in parts]).reshape(len(cells), VIN_LENGTH, -1)
+        outputs = np.stack([outputs_of_views(own, self.classifier.outputs) for own in cells])
         probs = given_legible(outputs.reshape(-1, outputs.shape[2])).reshape(len(cells), VIN_LENGTH, -1)
         return self.decoder.readings(probs, 1 - outputs[:, :, ILLEGIBLE], files)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import cv2
@@ -28,8 +29,16 @@ _PENS = {
 }
 _PEN_SHARES = (0.34, 0.26, 0.08, 0.12, 0.06, 0.08, 0.03, 0.03)
 _FAVOURITE = 0.85  # how often a hand writes a character as it usually does
+_WIDEST = 1.05  # a recorded character is at most so many boxes wide
+_SHORTEST = 0.5  # height of a recorded character, its longer side being 1, that is drawn as high as any other
 _GRAIN_PX = 256
 _STAND_INS = {"I": "1", "O": "0", "Q": "0"}
+
+
+Strokes = list[NDArray[np.float64]]
+
+Hand = Callable[[str, np.random.Generator], Strokes]
+"""Characters as somebody wrote them: strokes (n, 2), x to the right, y down, the longer side of their box being 1."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +116,20 @@ class Pen:
         writer: the hand.
         px_per_mm: of the page.
         rng: where chance comes from.
+        hand: whose characters are written into boxes, with this pen; the project's own alphabet if None.
     """
 
-    def __init__(self, page: NDArray[np.uint8], writer: Writer, px_per_mm: float, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        page: NDArray[np.uint8],
+        writer: Writer,
+        px_per_mm: float,
+        rng: np.random.Generator,
+        hand: Hand | None = None,
+    ) -> None:
         self._page = page
         self._writer = writer
+        self._hand = hand
         self._width_px = max(1.0, writer.pen_mm * px_per_mm)
         self._over = 4 if px_per_mm < 9 else 2  # ink is drawn so much larger and averaged: smooth at any width
         self._rng = rng
@@ -125,6 +143,9 @@ class Pen:
         wide = min(tall * writer.aspect, 1.12 * width)
         centre = np.array([left + width / 2, top + height / 2])
         centre += np.array([width, height]) * (np.array(writer.shift) + rng.normal(0, writer.shift_spread, 2))
+        if self._hand is not None:
+            self._strokes(_placed(self._hand(char, rng), tall, _WIDEST * width, centre))
+            return
         self._strokes([(stroke - 0.5) @ self._shape(wide, tall) + centre for stroke in self._bent(char, variant)])
 
     def text(self, text: str, left: float, foot: float, height: float) -> None:
@@ -220,3 +241,14 @@ class Pen:
             ink *= 1 - self._writer.grain * self._writer.texture[rows[:, None], columns].clip(0, 1)
         # Ink filters the light of what is below it: a printed line stays visible under a pale stroke.
         part[:] = part * (1 - ink[:, :, None] * (1 - self._writer.colour / 255))
+
+
+def _placed(strokes: Strokes, tall: float, widest: float, centre: NDArray[np.float64]) -> Strokes:
+    """Recorded strokes, `tall` and no wider than `widest`, about a point."""
+    points = np.vstack(strokes)
+    low, high = points.min(axis=0), points.max(axis=0)
+    width, height = high - low
+    scale = tall / max(height, _SHORTEST)
+    if width * scale > widest:
+        scale = widest / width
+    return [(stroke - (low + high) / 2) * scale + centre for stroke in strokes]

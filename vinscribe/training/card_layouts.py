@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vinscribe.charset import CHARSET
-from vinscribe.training.card_ink import Pen, make_writer
+from vinscribe.training.card_ink import Hand, Pen, make_writer
 from vinscribe.training.card_print import (
     INKS,
     Colour,
@@ -54,24 +54,26 @@ class PrintedCard:
     line_contrast: float
 
 
-def print_card(vin: str, layout: str, negative: str | None, dpi: float, rng: np.random.Generator) -> PrintedCard:
+def print_card(
+    vin: str, layout: str, negative: str | None, dpi: float, rng: np.random.Generator, hand: Hand | None = None
+) -> PrintedCard:
     """Prints a card and fills it in.
 
     ``negative`` None is a card with the whole VIN; ``no_field`` has no VIN field, ``empty`` nothing in it, ``missing``
-    one box without a character, ``struck`` one character that was struck out.
+    one box without a character, ``struck`` one character that was struck out. ``hand`` writes what is in boxes.
     """
-    return _Card(layout, dpi, rng).made(vin, negative)
+    return _Card(layout, dpi, rng, hand).made(vin, negative)
 
 
 class _Card:
     """One card while it is made: the sheet, its style, the hand, and how far down it is printed."""
 
-    def __init__(self, layout: str, dpi: float, rng: np.random.Generator) -> None:
+    def __init__(self, layout: str, dpi: float, rng: np.random.Generator, hand: Hand | None) -> None:
         width, height = _SIZES_MM[rng.choice(len(_SIZES_MM), p=_SIZE_SHARES)]
         self.rng = rng
         self.sheet = Sheet(width, height, dpi, _PAPERS[rng.integers(len(_PAPERS))])
         self.writer = make_writer(rng)
-        self.pen = Pen(self.sheet.image, self.writer, self.sheet.scale, rng)
+        self.pen = Pen(self.sheet.image, self.writer, self.sheet.scale, rng, hand)
         self.words = LANGUAGES[rng.integers(len(LANGUAGES))]
         self.ink = INKS[rng.integers(len(INKS))]
         self.left = float(rng.uniform(5, 10))

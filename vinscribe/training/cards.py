@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from vinscribe.charset import CHARSET
 from vinscribe.errors import DataError, UsageError
+from vinscribe.training.card_ink import Hand
 from vinscribe.training.card_layouts import print_card
 from vinscribe.training.card_print import LAYOUTS
 from vinscribe.training.card_scan import SCANS, Contrasts, moved, scan_card
@@ -88,6 +89,8 @@ def draw_card(
     scan: str | None = None,
     negative: str | None = None,
     dpi: int | None = None,
+    vin: str | None = None,
+    hand: Hand | None = None,
 ) -> Card:
     """A filled-in card, scanned; the same arguments give the same bytes.
 
@@ -97,6 +100,8 @@ def draw_card(
         scan: one of `SCANS`; None takes one by chance.
         negative: one of `NEGATIVES`; None for a card with a whole VIN.
         dpi: at which it is scanned, 100 to 600; None takes 150 to 400 by chance. Faxes are 204 whatever this says.
+        vin: what is written into its field; None takes one by chance.
+        hand: who writes into its boxes; the project's own alphabet if None.
 
     Raises:
         UsageError: an unknown name, or a resolution out of range.
@@ -110,8 +115,9 @@ def draw_card(
     by_chance = LAYOUTS[rng.integers(len(LAYOUTS))], SCANS[rng.integers(len(SCANS))]
     dpi_by_chance = int(rng.choice(_DPIS, p=_DPI_SHARES))
     layout, scan, dpi = layout or by_chance[0], scan or by_chance[1], dpi or dpi_by_chance
-    vin = make_vin(rng)
-    printed = print_card(vin, layout, negative, dpi, rng)
+    by_chance_vin = make_vin(rng)
+    vin = vin or by_chance_vin
+    printed = print_card(vin, layout, negative, dpi, rng, hand)
     scanned = scan_card(printed.image, dpi, scan, Contrasts(printed.ink_contrast, printed.line_contrast), rng)
     field, cells = None, None
     if printed.cells is not None:

@@ -1,35 +1,40 @@
 """Calibrates the confidence in whole VINs on validation writers.
 
-VINs are drawn as the decoder believes them to be; their characters are validation pictures of EMNIST as they are, or
-EMNIST or recorded pen strokes in rendered cells. The strokes of one VIN come from one writer, as far as that writer
-wrote all of its characters. What the decoder makes of them, against what was written, gives the calibration.
+VINs are drawn as the decoder believes them to be; their characters are validation pictures of EMNIST as they are or in
+rendered cells, or recorded pen strokes on drawn cards, one writer, pen and scan for each VIN. What the decoder makes of
+them, against what was written, gives the calibration.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vinscribe.cells import normalise
-from vinscribe.charset import ILLEGIBLE, NUM_CLASSES
-from vinscribe.classifier import given_legible
+from vinscribe.charset import CHARSET, ILLEGIBLE, NUM_CLASSES
+from vinscribe.classifier import given_legible, with_illegible
 from vinscribe.decode import Calibration, Decoder
+from vinscribe.field import Field, cut_cells
 from vinscribe.mixture import FILLED, FILLER
 from vinscribe.priors import Priors, market_priors
 from vinscribe.training.augment import AugmentSettings, render
-from vinscribe.training.batches import Data, stroke_glyphs
+from vinscribe.training.batches import Data
+from vinscribe.training.cards import draw_card
 from vinscribe.training.glyphs import Glyphs, ImageGlyphs
+from vinscribe.training.hands import Hands
+from vinscribe.training.unipen import StrokeSet
+from vinscribe.views import outputs_of_views, views_of_all
 from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_labels
 
 Labels = NDArray[np.int64]
 
 NUM_VINS = 1000
-"""Of each kind: bare glyphs, glyphs in cells, strokes in cells."""
+"""Of each kind: bare glyphs, glyphs in cells, strokes on cards."""
 
-_WRITERS_TRIED = 8
+_MISPLACED = 0.02  # of a cell's width: how far off the corners of a field are found
 
 
 @dataclass(frozen=True)
@@ -63,16 +68,20 @@ def calibrate_vins(
         num_vins: of each kind.
         seed: of the VINs and cells.
     """
+
+    def outputs_of(cells: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return with_illegible(probs_of(torch.from_numpy(cells)[:, None]), cells)
+
     rng = np.random.default_rng([seed, num_vins])
     kinds = [_emnist(data, None), _emnist(data, replace(settings, bare=0.0))]
     if data.validation_strokes:
-        kinds.append(_strokes(data, settings))
+        kinds.append(_cards(data.validation_strokes))
     vins = sample_vins(market_priors("any"), num_vins * len(kinds), rng)
     probs = np.empty((len(vins), VIN_LENGTH, NUM_CLASSES))
     legible = np.empty((len(vins), VIN_LENGTH))
     for row, vin in enumerate(vins):
-        cells = np.stack([normalise(picture, size_px) for picture in kinds[row % len(kinds)](vin, rng)])
-        outputs = probs_of(torch.from_numpy(cells)[:, None])
+        cells = views_of_all(kinds[row % len(kinds)](vin, rng), size_px)
+        outputs = outputs_of_views(cells, outputs_of)
         probs[row], legible[row] = given_legible(outputs), 1 - outputs[:, ILLEGIBLE]
     shares = tuple(class_shares.round(6).tolist())
     decoded = Decoder(calibration=Calibration(class_shares=shares)).decode(probs, legible)
@@ -130,20 +139,19 @@ def _emnist(data: Data, settings: AugmentSettings | None) -> _Draw:
     return draw
 
 
-def _strokes(data: Data, settings: AugmentSettings) -> _Draw:
-    strokes = data.validation_strokes
-    assert strokes is not None  # noqa: S101
-    glyphs = stroke_glyphs(strokes)
-    writers = np.unique(strokes.writers)
-    classes = strokes.labels == np.arange(NUM_CLASSES)[:, None]
-    of_writer = {str(name): [np.flatnonzero(own & (strokes.writers == name)) for own in classes] for name in writers}
-    of_all = [np.flatnonzero(own) for own in classes]
+def _cards(strokes: StrokeSet) -> _Draw:
+    """Strokes written on cards, by one writer each as far as may be, with one pen, scanned; the cells cut out."""
+    hands = Hands(strokes)
 
     def draw(vin: Labels, rng: np.random.Generator) -> list[NDArray[np.uint8]]:
-        tried = [of_writer[str(writer)] for writer in rng.choice(writers, _WRITERS_TRIED)]
-        own = max(tried, key=lambda by_class: sum(len(by_class[label]) > 0 for label in vin))
-        chosen = [rng.choice(own[label] if len(own[label]) else of_all[label]) for label in vin]
-        return [_picture(glyphs, int(index), settings, rng) for index in chosen]
+        text = "".join(CHARSET[label] for label in vin)
+        card = draw_card(int(rng.integers(2**62)), vin=text, hand=hands.choose(text, rng))
+        assert card.truth.cells is not None  # noqa: S101
+        assert card.truth.field is not None  # noqa: S101
+        page = card.image if card.image.ndim == 2 else cv2.cvtColor(card.image, cv2.COLOR_BGR2GRAY)
+        cells = np.array(card.truth.cells)
+        cells += rng.normal(0, _MISPLACED * np.linalg.norm(cells[0, 1] - cells[0, 0]), (1, 4, 2))
+        return cut_cells(np.asarray(page, np.uint8), Field(np.array(card.truth.field), cells, 1.0, "boxes"))
 
     return draw
 

@@ -1,0 +1,88 @@
+"""Several looks at a cell, and what comes of them."""
+
+import cv2
+import numpy as np
+import pytest
+from drawn import draw, write_model
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vinscribe.cells import normalise
+from vinscribe.charset import CHARSET, NUM_OUTPUTS
+from vinscribe.classifier import BATCH_SIZE, Classifier
+from vinscribe.errors import ImageError
+from vinscribe.views import NUM_VIEWS, SMALLER, mean_outputs, outputs_of_views, views, views_of_all
+
+
+def boxed(side=60):
+    picture = np.full((side, side), 255, np.uint8)
+    cv2.rectangle(picture, (1, 1), (side - 2, side - 2), 0, 2)
+    cv2.putText(picture, "A", (side // 3, 2 * side // 3), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 0, 2)
+    return picture
+
+
+def test_the_first_look_is_the_cell_itself():
+    seen = views(boxed(), 40)
+    assert seen.shape == (NUM_VIEWS, 40, 40)
+    assert (seen[0] == normalise(boxed(), 40)).all()
+
+
+def test_trimming_takes_the_box_away():
+    whole, _, trimmed, _ = views(boxed(), 40)
+    assert whole[:, :3].max() > 200
+    without_box = normalise(boxed()[6:-6, 6:-6], 40)
+    assert (trimmed == without_box).all()
+
+
+def test_the_smaller_look_keeps_its_middle():
+    cell = np.zeros((41, 41), np.uint8)
+    cell[10:31, 10:31] = 255
+    picture = 255 - cv2.copyMakeBorder(cell, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=255)
+    seen = views(picture, 41)
+    rows, columns = np.nonzero(seen[3] > 127)
+    assert rows.mean() == pytest.approx(20, abs=0.6)
+    assert columns.mean() == pytest.approx(20, abs=0.6)
+    before = np.nonzero(seen[0] > 127)[0]
+    assert np.ptp(rows) == pytest.approx(SMALLER * np.ptp(before), abs=1.5)
+
+
+def test_a_tiny_picture_is_not_trimmed_to_nothing():
+    picture = np.full((8, 8), 255, np.uint8)
+    picture[1:7, 4] = 0
+    assert views(picture, 40).shape == (NUM_VIEWS, 40, 40)
+    with pytest.raises(ImageError, match="at least 8"):
+        views(picture[:7, :7], 40)
+
+
+@given(st.lists(st.lists(st.floats(0, 1), min_size=4, max_size=4), min_size=1, max_size=4))
+def test_means_are_probabilities(rows):
+    outputs = np.array(rows, np.float32) + np.float32(1e-6)
+    outputs /= outputs.sum(axis=1, keepdims=True)
+    means = mean_outputs(outputs)
+    assert means.sum() == pytest.approx(1, abs=1e-5)
+    assert (means >= 0).all()
+    if len(rows) == 1:
+        assert means == pytest.approx(outputs[0], abs=1e-5)
+
+
+def test_what_one_look_rules_out_is_unlikely():
+    sure, against = [0.9, 0.1], [1e-7, 1 - 1e-7]
+    means = mean_outputs(np.array([sure, sure, sure, against], np.float32))
+    assert means[0] == pytest.approx(0.0846, abs=0.001)  # 0.9 ** 0.75 * 1e-7 ** 0.25, against 0.1 ** 0.75 of the other
+
+
+def test_many_cells_go_through_the_network_in_parts(tmp_path):
+    classifier = Classifier(write_model(tmp_path / "model.onnx", size=40, num_outputs=34))
+    cells = views_of_all([draw(char, 40) for char in CHARSET], 40)
+    sizes = []
+
+    def outputs_of(part):
+        sizes.append(len(part))
+        return classifier.outputs(part)
+
+    outputs = outputs_of_views(cells, outputs_of)
+    assert outputs.shape == (len(CHARSET), NUM_OUTPUTS)
+    assert max(sizes) <= BATCH_SIZE
+    assert sum(sizes) == len(CHARSET) * NUM_VIEWS
+    by_hand = mean_outputs(np.stack([classifier.outputs(own) for own in cells]))
+    assert outputs == pytest.approx(by_hand, abs=1e-6)
