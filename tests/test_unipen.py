@@ -11,7 +11,8 @@ import pytest
 
 from vinscribe.charset import CHARSET, NUM_CLASSES
 from vinscribe.errors import DataError
-from vinscribe.training.unipen import StrokeSet, part_of, read_strokes, split_writers
+from vinscribe.training import unipen
+from vinscribe.training.unipen import StrokeSet, part_of, read_strokes, split_writers, without_doubtful
 
 REAL = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "unipen"
 
@@ -182,3 +183,28 @@ def test_the_real_writers_are_split_with_every_character_in_every_part() -> None
         points = np.concatenate(character)
         assert points.min() == 0
         assert points.max() in (0, pytest.approx(1))
+
+
+def test_characters_that_do_not_show_their_label_are_left_out(tmp_path, monkeypatch):
+    line, hook = [np.array([[0, 0], [0, 1]], np.float32)], [np.array([[0, 0], [0.5, 1]], np.float32)]
+    strokes = StrokeSet([line, hook, line], np.array([1, 1, 4]), np.array(["a", "b", "a"]))
+    digest = hashlib.sha256((2).to_bytes(4, "little") + line[0].tobytes()).hexdigest()[:12]
+    (tmp_path / "verdicts.csv").write_text(f"strokes,label,verdict\n{digest},4,fragment\n")
+    monkeypatch.setattr(unipen, "VERDICTS_FILE", tmp_path / "verdicts.csv")
+    left = without_doubtful(strokes)
+    assert left.labels.tolist() == [1, 1]  # the same line is a good 1
+    assert left.writers.tolist() == ["a", "b"]
+
+
+def test_the_verdicts_are_well_formed():
+    with unipen.VERDICTS_FILE.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 563
+    assert {row["verdict"] for row in rows} == {"fragment", "other", "scribble", "ambiguous"}
+    assert all(len(row["strokes"]) == 12 and row["label"] in CHARSET for row in rows)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"needs the UNIPEN strokes in {REAL}")
+def test_every_verdict_is_about_a_recorded_character():
+    strokes = read_strokes(REAL)
+    assert len(strokes) - len(without_doubtful(strokes)) in range(563, 600)  # a few are there twice

@@ -2,7 +2,7 @@
 
 VINs are drawn as the decoder believes them to be; their characters are validation pictures of EMNIST as they are or in
 rendered cells, or recorded pen strokes on drawn cards, one writer, pen and scan for each VIN. What the decoder makes of
-them, against what was written, gives the calibration.
+them, against what was written, gives the calibration. Recorded characters that do not show their label are left out.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from vinscribe.training.batches import Data
 from vinscribe.training.cards import draw_card
 from vinscribe.training.glyphs import Glyphs, ImageGlyphs
 from vinscribe.training.hands import Hands
-from vinscribe.training.unipen import StrokeSet
+from vinscribe.training.unipen import StrokeSet, without_doubtful
 from vinscribe.views import outputs_of_views, views_of_all
 from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_labels
 
@@ -141,7 +141,7 @@ def _emnist(data: Data, settings: AugmentSettings | None) -> _Draw:
 
 def _cards(strokes: StrokeSet) -> _Draw:
     """Strokes written on cards, by one writer each as far as may be, with one pen, scanned; the cells cut out."""
-    hands = Hands(strokes)
+    hands = Hands(without_doubtful(strokes))
 
     def draw(vin: Labels, rng: np.random.Generator) -> list[NDArray[np.uint8]]:
         text = "".join(CHARSET[label] for label in vin)
