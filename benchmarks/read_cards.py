@@ -2,13 +2,17 @@
 
     python benchmarks/read_cards.py --json cards.json --failures wrong
     python benchmarks/read_cards.py --cards 500 --seed 0 --model-card
+    python benchmarks/read_cards.py --unipen ../shared/data/unipen --model-card
 
 Draws cards with a VIN, the same as ``vinscribe cards OUT --count N --seed S --negatives 0``, and for each kind of card
 without a whole VIN a fifth as many, and reads each through its file with ``Reader().read``. Seeds below 1000 are for
-measuring a release; what is built looks at others.
+measuring a release; what is built looks at others. With ``--unipen`` the boxes are filled in by test writers of UNIPEN,
+whom nothing was trained on, one a card, without the characters that do not show their label
+(``vinscribe/training/unipen_verdicts.csv``).
 """
 
 import argparse
+import functools
 import json
 import multiprocessing
 import platform
@@ -47,8 +51,10 @@ from vinscribe.decode import VinReading  # noqa: E402
 from vinscribe.pages import Page, read_pages  # noqa: E402
 from vinscribe.training.card_print import LAYOUTS  # noqa: E402
 from vinscribe.training.card_scan import SCANS  # noqa: E402
-from vinscribe.training.cards import NEGATIVES, CardTruth, draw_card  # noqa: E402
+from vinscribe.training.cards import NEGATIVES, Card, CardTruth, draw_card, make_vin  # noqa: E402
 from vinscribe.training.documents import write_between  # noqa: E402
+from vinscribe.training.hands import Hands  # noqa: E402
+from vinscribe.training.unipen import read_strokes, split_writers, without_doubtful  # noqa: E402
 from vinscribe.vin import has_valid_check_digit  # noqa: E402
 
 NEGATIVE_SHARE = 0.2
@@ -75,9 +81,10 @@ class Task:
     layout: str
     scan: str
     negative: str | None
+    unipen: str | None = None
 
 
-def tasks(count: int, seed: int) -> list[Task]:
+def tasks(count: int, seed: int, unipen: str | None = None) -> list[Task]:
     """``count`` cards with a VIN, as `vinscribe.training.cards.write_cards` draws them, and those without."""
     pairs = [(layout, scan) for layout in LAYOUTS for scan in SCANS]
     order = np.random.default_rng(seed).permutation(len(pairs))
@@ -86,8 +93,23 @@ def tasks(count: int, seed: int) -> list[Task]:
         for index in range(count if kind is None else round(count * NEGATIVE_SHARE)):
             layout, scan = pairs[order[index % len(pairs)]]
             name = f"{kind or 'card'}-{index + 1:05d}-{layout}-{scan}"
-            found.append(Task(name, (seed, index, number + 1), layout, scan, kind))
+            found.append(Task(name, (seed, index, number + 1), layout, scan, kind, unipen))
     return found
+
+
+@functools.cache
+def _hands(folder: str) -> Hands:
+    return Hands(without_doubtful(split_writers(read_strokes(Path(folder)))["test"]))
+
+
+def drawn(task: Task) -> Card:
+    """The card of a task."""
+    if task.unipen is None:
+        return draw_card(task.seed, task.layout, task.scan, task.negative)
+    rng = np.random.default_rng([*task.seed, 1])
+    vin = make_vin(rng)
+    hand = _hands(task.unipen).choose(vin, rng)
+    return draw_card(task.seed, task.layout, task.scan, task.negative, vin=vin, hand=hand)
 
 
 def truth_of(name: str, card: CardTruth) -> Truth:
@@ -102,7 +124,7 @@ def truth_of(name: str, card: CardTruth) -> Truth:
 
 def read_card(task: Task, model: str | None, failures: Path | None) -> Outcome:
     """Draws and reads a card; with ``failures``, draws what went wrong into that folder."""
-    card = draw_card(task.seed, task.layout, task.scan, task.negative)
+    card = drawn(task)
     truth = truth_of(task.name, card.truth)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, task.name + card.ending)
@@ -189,11 +211,12 @@ BARS = (
 """What a release is held to."""
 
 
-def heading(count: int, seed: int) -> str:
+def heading(count: int, seed: int, unipen: bool = False) -> str:
     """What the tables show."""
+    flag, by = (" --unipen", ", filled in by UNIPEN's test writers") if unipen else ("", "")
     return (
-        f"By `python benchmarks/read_cards.py`, {time.strftime('%Y-%m-%d')}: {count:,} drawn cards with a VIN, and "
-        f"{round(count * NEGATIVE_SHARE):,} of each kind without a whole one (seed {seed}), read from their files. "
+        f"By `python benchmarks/read_cards.py{flag}`, {time.strftime('%Y-%m-%d')}: {count:,} drawn cards with a "
+        f"VIN{by}, and {round(count * NEGATIVE_SHARE):,} of each kind without a whole one (seed {seed}), read from their files. "
         "A field is found if the middle of each cell that was read lies within a quarter of a cell of the true one."
     )
 
@@ -208,10 +231,10 @@ def negative_table(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(rows)
 
 
-def report(outcomes: Sequence[Outcome], count: int, seed: int) -> str:
+def report(outcomes: Sequence[Outcome], count: int, seed: int, unipen: bool = False) -> str:
     """All tables as they go into the model card."""
     whole = score(outcomes)
-    parts = [heading(count, seed), bar_table(BARS, outcomes)]
+    parts = [heading(count, seed, unipen), bar_table(BARS, outcomes)]
     parts.append(
         f"{fault_list(outcomes)} Of accepted VINs at most {100 * whole.wrong_bound:.2f} % are wrong (one-sided, 95 %). "
         f"The surest {100 * coverage(outcomes, WRONG):.1f} % of the VINs have at most {100 * WRONG:g} % wrong ones."
@@ -221,9 +244,9 @@ def report(outcomes: Sequence[Outcome], count: int, seed: int) -> str:
     return "\n\n".join(parts)
 
 
-def summary(outcomes: Sequence[Outcome], count: int, seed: int) -> str:
+def summary(outcomes: Sequence[Outcome], count: int, seed: int, unipen: bool = False) -> str:
     """The few figures for the README."""
-    return f"{heading(count, seed)}\n\n{bar_table(BARS, outcomes)}"
+    return f"{heading(count, seed, unipen)}\n\n{bar_table(BARS, outcomes)}"
 
 
 def record(outcomes: Sequence[Outcome], count: int, seed: int) -> dict[str, Any]:
@@ -247,6 +270,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cards", type=int, default=500, metavar="N", help="cards with a VIN")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--unipen", metavar="DIR", help="UNIPEN's strokes: its test writers fill in the boxes")
     parser.add_argument("--model", help="model.onnx (default: the released one)")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--failures", type=Path, metavar="DIR", help="draw what went wrong")
@@ -258,20 +282,22 @@ def _parse() -> argparse.Namespace:
 def main() -> None:
     """Read the cards, print the tables, write what was asked for."""
     args = _parse()
-    todo = tasks(args.cards, args.seed)
+    todo = tasks(args.cards, args.seed, args.unipen)
     outcomes = []
     for outcome in read_all(todo, args.model, args.failures, args.workers):
         outcomes.append(outcome)
         if len(outcomes) % 50 == 0:
             print(f"{len(outcomes):,} of {len(todo):,} cards, {score(outcomes).exact:,} exact", file=sys.stderr)
-    text = report(outcomes, args.cards, args.seed)
+    what = (outcomes, args.cards, args.seed, args.unipen is not None)
+    text = report(*what)
     print(text)
     if args.json:
         figures = record(outcomes, args.cards, args.seed)
         args.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     if args.model_card:
-        write_between(ROOT / "MODEL_CARD.md", "read-cards", text)
-        write_between(ROOT / "README.md", "read-cards", summary(outcomes, args.cards, args.seed))
+        name = "read-cards" if args.unipen is None else "read-cards-unipen"
+        write_between(ROOT / "MODEL_CARD.md", name, text)
+        write_between(ROOT / "README.md", name, summary(*what))
 
 
 if __name__ == "__main__":
