@@ -24,6 +24,13 @@ _SAME_PITCH = 0.03  # share by which the pitches of two groups may differ
 _SURPLUS = 4  # so many teeth more than needed are followed
 _MOST_ROWS = 4.0  # pitches that are looked at, up and down together, along a comb
 _TASTE = 4  # so many places to the right and to the left are tried first, and half of them must be taken
+_NEAR_PX, _NEAR = 2.0, 0.1  # a rail is so near to the ends of teeth, and nearer by this times their length
+_TOGETHER = 2.0  # by so much the teeth of other groups raise a comb's merit at most
+_SHORT = 0.6  # of the pitch: shorter lines are no sides of boxes
+_MOST_WEIGHED = 150  # combs of a page
+_STEP_PX = 3  # it darkens in so much room
+_RAIL_DARK = 0.5  # a rail is as dark as the teeth, about
+_RAIL, _BOTH = 0.5, 0.35  # of a comb's merit comes with one rail, and with both
 _KEY = 1 << 20  # larger than any x
 
 
@@ -34,13 +41,16 @@ class Comb:
     places: int64 (n,), which tooth each line is, counted from the one that was seen first; gaps are teeth not seen.
     x, y: float64 (n,), the middle of each line.
     height: of most lines, in pixels.
-    merit: teeth seen, in all groups of the row, times their share of all the lines there that are like them.
+    dark: how dark they are.
+    merit: teeth seen, in all groups of the row, times their share of all the lines there that are like them, and
+        the less the less there are rails at their ends.
     """
 
     places: Ints
     x: Floats
     y: Floats
     height: float
+    dark: float
     merit: float
 
     @property
@@ -69,8 +79,9 @@ def find_combs(ticks: Ticks, count: int) -> list[Comb]:
     seen = hits >= 0
     counts = seen.sum(axis=1)
     good = (counts >= min_teeth) & (counts >= _MIN_SEEN * _spans(seen))
-    combs = _distinct(ticks, index, hits[good], first[good])
-    return _promising(combs, count)
+    combs = _promising(_distinct(ticks, index, hits[good], first[good]), count)
+    combs = [level for comb in combs[:_MOST_WEIGHED] for level in _levels(_weighed(comb, ticks, count))]
+    return sorted(combs, key=lambda comb: -comb.merit)
 
 
 def _spans(seen: NDArray[np.bool_]) -> Ints:
@@ -79,7 +90,7 @@ def _spans(seen: NDArray[np.bool_]) -> Ints:
 
 
 def _promising(combs: list[Comb], count: int) -> list[Comb]:
-    """Combs with enough teeth, and of those that have enough together, the first one."""
+    """Combs with enough teeth, and of those that have enough together, the best one."""
     left, right = (np.array([comb.x[end] for comb in combs]) for end in (0, -1))
     y = np.array([comb.y.mean() for comb in combs])
     pitch = np.array([comb.pitch for comb in combs])
@@ -95,16 +106,16 @@ def _promising(combs: list[Comb], count: int) -> list[Comb]:
             if together[at] < _MIN_SHARE * count or level[chosen].any():
                 continue
         chosen.append(at)
-    merit = merit * together / np.maximum(teeth, 1)
+    merit = merit * (np.minimum(together, count + 2) / np.maximum(teeth, 1)).clip(1, _TOGETHER)
     chosen.sort(key=lambda at: -merit[at])
-    return [level for at in chosen for level in _levels(replace(combs[at], merit=float(merit[at])))]
+    return [replace(combs[at], merit=float(merit[at])) for at in chosen]
 
 
 def _levels(comb: Comb) -> list[Comb]:
     """The comb; or, if its lines run through a stack of rows, the comb at several heights."""
     steps = int(max(0.0, comb.height / comb.pitch - _MOST_ROWS / 2) // (_MOST_ROWS - 1.5))
     offsets = (np.arange(2 * steps + 1) - steps) * (_MOST_ROWS - 1.5) / 2 * comb.pitch
-    return [replace(comb, y=comb.y + offset) for offset in offsets]
+    return [replace(comb, y=comb.y + offset, merit=comb.merit / np.sqrt(len(offsets))) for offset in offsets]
 
 
 class _Index:
@@ -197,30 +208,66 @@ def _followed(ticks: Ticks, index: _Index, first: Ints, second: Ints, way: int, 
 def _distinct(ticks: Ticks, index: _Index, hits: Ints, first: Ints) -> list[Comb]:
     """The combs, without those whose lines are mostly in a better one."""
     seen = hits >= 0
-    counts = seen.sum(axis=1)
-    order = np.argsort(-(counts * (counts / _spans(seen)) ** 2), kind="stable")
+    counts, spans = seen.sum(axis=1), _spans(seen)
+    rows = np.arange(len(hits))
+    ends = hits[rows, seen.argmax(axis=1)], hits[rows, hits.shape[1] - 1 - seen[:, ::-1].argmax(axis=1)]
+    # Most pairs of neighbours lead to the same comb.
+    different = np.unique(np.stack([*ends, counts, spans]), axis=1, return_index=True)[1]
+    purity = _purity(ticks, index, first[different], ends[0][different], ends[1][different], counts[different])
+    different, purity = different[purity >= _MIN_PURITY], purity[purity >= _MIN_PURITY]
+    order = np.argsort(-(counts * (counts / spans) ** 2)[different], kind="stable")
     taken = np.zeros(len(ticks.x), bool)
-    combs = []
-    for row, pattern in zip(hits[order], first[order], strict=True):
+    combs: list[Comb] = []
+    for at in order:
+        row = hits[different[at]]
         places = np.flatnonzero(row >= 0)
         lines = row[places]
-        if taken[lines].sum() > 0.5 * len(lines):
-            continue
-        purity = _purity(ticks, index, lines, pattern)
-        if purity < _MIN_PURITY:
+        if np.count_nonzero(taken[lines]) > 0.5 * len(lines):
             continue
         taken[lines] = True
-        low, high = np.median(ticks.top[lines]), np.median(ticks.bottom[lines])
+        low, high, dark = (_middle(values[lines]) for values in (ticks.top, ticks.bottom, ticks.dark))
         middle = (ticks.top[lines].clip(low - 8, high) + ticks.bottom[lines].clip(low, high + 8)) / 2
-        combs.append(Comb(places - places[0], ticks.x[lines], middle, float(high - low), len(lines) * purity))
+        merit = len(lines) * float(purity[at])
+        combs.append(Comb(places - places[0], ticks.x[lines], middle, high - low, dark, merit))
     return sorted(combs, key=lambda comb: -comb.merit)
 
 
-def _purity(ticks: Ticks, index: _Index, lines: Ints, pattern: int) -> float:
-    """Share of the lines between the first and the last one that belong, of those as long as a line of the comb."""
-    low, high = float(ticks.top[pattern]), float(ticks.bottom[pattern])
-    level = (low + high) / 2 // _LEVEL_PX * _KEY + _KEY / 4
-    start, end = np.searchsorted(index.keys, [level + ticks.x[lines[0]] - 1, level + ticks.x[lines[-1]] + 1])
-    between = index.lines[start:end]
-    inside = np.minimum(ticks.bottom[between], high) - np.maximum(ticks.top[between], low)
-    return len(lines) / max(len(lines), int((inside >= 0.75 * (high - low)).sum()))
+def _middle(values: Floats) -> float:
+    """The median of a few values."""
+    return float(np.sort(values)[len(values) // 2])
+
+
+def _weighed(comb: Comb, ticks: Ticks, count: int) -> Comb:
+    """The comb, of less merit without rails at its teeth's ends, with teeth missing, or with more than needed."""
+    places = np.arange(0.25, comb.places[-1], 0.25)
+    places = places[places % 1 > 0]
+    x = np.interp(places, comb.places, comb.x)
+    slope, foot = np.polyfit(comb.places, comb.y, 1)
+    y = slope * places + foot
+    covered = []
+    near_px = round(_NEAR_PX + _NEAR * comb.height)
+    for way in (-1, 1):
+        rows = np.rint(y + way * comb.height / 2 + np.arange(-near_px, near_px + 1)[:, None]).astype(np.int64)
+        seen = ticks.smooth[rows.clip(0, len(ticks.smooth) - 1), np.rint(x).astype(np.int64)].astype(np.int16)
+        steps = np.abs(seen[_STEP_PX:] - seen[:-_STEP_PX]).max(axis=0)  # a line, or where another ground begins
+        covered.append(float((steps >= _RAIL_DARK * comb.dark).mean()))
+    if comb.height < _SHORT * comb.pitch:  # teeth must stand on a rail; text has feet, too, but gaps between them
+        covered = [max(covered) ** 3] * 2
+    rails = 1 - _RAIL - _BOTH + _RAIL * max(covered) + _BOTH * min(covered)
+    whole = len(comb.x) / (int(comb.places[-1]) + 1)
+    return replace(comb, merit=comb.merit * rails * whole**2 * min(1.0, (count + 2) / len(comb.x)))
+
+
+def _purity(ticks: Ticks, index: _Index, pattern: Ints, first: Ints, last: Ints, counts: Ints) -> Floats:
+    """Of combs from a first to a last line, that follow a pattern: share of the lines as long as that which belong."""
+    low, high = ticks.top[pattern], ticks.bottom[pattern]
+    start, end = (
+        np.searchsorted(index.keys, index.key(ticks.x[line] + beside, (low + high) / 2))
+        for line, beside in ((first, -1.0), (last, 1.0))
+    )
+    lengths = np.maximum(end - start, 0)
+    comb = np.repeat(np.arange(len(pattern)), lengths)
+    between = index.lines[np.arange(len(comb)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + start[comb]]
+    inside = np.minimum(ticks.bottom[between], high[comb]) - np.maximum(ticks.top[between], low[comb])
+    long = np.bincount(comb, inside >= 0.75 * (high - low)[comb], len(pattern))
+    return np.asarray(counts / np.maximum(counts, long), np.float64)

@@ -20,9 +20,16 @@ _THERE = 0.5  # share of a line that must be seen
 _CLOSE_PX = 7  # gaps of dashes are bridged in upright lines
 _LEAST_TOOTH_PX = round(0.2 * PITCH_PX)
 _COMB_HEIGHT_PX = round(1.2 * PITCH_PX)  # of combs that nothing bounds above
-_MOST_COMB_HEIGHT_PX = round(2.2 * PITCH_PX)
+_MOST_COMB_HEIGHT_PX = round(1.65 * PITCH_PX)
+_INNER = 0.75  # share of a line between two rows of boxes that must be seen
 _AROUND_PX = 12  # rows of pixels above and below a rail that it is seen in
 _GRAIN_PX = 3
+_JOINT_PX = 3  # so much before a cell is seen whether another one meets it
+_RAIL_END = 0.5  # worth of the end of a rail in place of a side
+_SIDE = 0.25  # worth of a side of a cell, the rails having the rest
+_CERTAIN_CELL = 0.55
+_SEEN, _SIDELESS = 0.4, 2.0  # a side is seen; what counts against a cell without any
+_RAIL_INSET, _PART = 0.08, 0.2  # of a cell: rails are looked at from so far inside it, in parts so wide
 _WIDE_PX = 5  # what is wider may be more than one line
 _VERY_WIDE_PX = 7  # what is wider most likely is
 _CERTAIN = 0.9  # where so much of a second line is seen in a pitch, it is no ink
@@ -51,24 +58,47 @@ def find_bands(strip: Strip, first: int, last: int) -> Iterator[Band]:
     teeth = cv2.dilate(strip.teeth, np.ones((1, 5)))[:, first : last + 1 : PITCH_PX].mean(axis=1)
     seen = teeth - strip.teeth[:, first : last + 1].mean(axis=1) >= 0.4
     seen = cv2.morphologyEx(seen.astype(np.uint8)[:, None], cv2.MORPH_CLOSE, np.ones((5, 1)))[:, 0]
-    above, below = (_peaks(rail[:, first : last + 1].mean(axis=1)) for rail in strip.rails)
+    # None is quite level.
+    thick = [np.asarray(cv2.dilate(rail[:, first : last + 1], np.ones((3, 1))), np.float32) for rail in strip.rails]
+    above, below = (_peaks(rail.mean(axis=1)) for rail in thick)
     for top, bottom in _stretches(seen.astype(np.float32)):
         if top == 0 or bottom == len(seen) - 1:  # cut off by the strip; another one shows it whole
             continue
         slack = max(5, round(0.15 * (bottom - top)))
         over, under = _nearest(above, top, slack), _nearest(below, bottom, slack)
         start, end = top if over is None else over, bottom if under is None else under
-        short = end - start < PITCH_PX
-        if end - start < _LEAST_TOOTH_PX or (over is None and under is None):
+        through = [rail for rail in above if top + _LEAST_TOOTH_PX <= rail < bottom - 2]
+        if end - start < _LEAST_TOOTH_PX:
             continue
-        if short and over is None:
-            roof = [rail for rail in above if end - _MOST_COMB_HEIGHT_PX < rail < start]
-            yield Band(max(roof, default=end - _COMB_HEIGHT_PX), end, start, end, "comb")
-        elif short and under is None:
-            floor = [rail for rail in below if end < rail < start + _MOST_COMB_HEIGHT_PX]
-            yield Band(start, min(floor, default=start + _COMB_HEIGHT_PX), start, end, "hanging")
-        else:
-            yield from _stack(start, end, (*above, *below))
+        low = end - start < LEAST_HEIGHT_PX  # what looks like the other rail may be ink
+        if end - start < PITCH_PX and over is None and under is None:
+            if through:  # teeth that cross their rail
+                yield Band(_roof(_common(thick[0]), start, through[-1]), through[-1], start, through[-1], "comb")
+        elif end - start < PITCH_PX and under is not None and (low or over is None):
+            yield Band(_roof(_common(thick[0]), start, end), end, start, end, "comb")
+        elif end - start < PITCH_PX and (low or under is None):
+            yield Band(start, -_roof([-rail for rail in _common(thick[1])], -end, -start), start, end, "hanging")
+        elif over is None and under is not None:  # teeth as high as boxes
+            yield Band(start, end, start, end, "comb")
+        elif under is None and over is not None:
+            yield Band(start, end, start, end, "hanging")
+        elif over is not None:
+            yield from _stack(start, end, (*_common(thick[0]), *_common(thick[1])))
+
+
+def _common(rails: NDArray[np.floating]) -> list[int]:
+    """Level lines that nearly all cells have."""
+    count = rails.shape[1] // PITCH_PX
+    cells = rails[:, : count * PITCH_PX].reshape(len(rails), count, PITCH_PX)
+    # Beside the upright lines there is little ink.
+    beside = np.concatenate([cells[:, :, 2:7], cells[:, :, PITCH_PX - 6 : PITCH_PX - 1]], axis=2).mean(axis=2)
+    return _peaks(np.minimum(np.quantile(beside, 0.2, axis=1), cells.mean(axis=(1, 2))), _INNER)
+
+
+def _roof(rails: list[int], top: int, foot: int) -> int:
+    """Where the cells of a comb begin, whose teeth have these ends: at a line above, if it is not far."""
+    near = [rail for rail in rails if foot - _MOST_COMB_HEIGHT_PX < rail < top]
+    return max(near, default=foot - _COMB_HEIGHT_PX)
 
 
 def _stack(start: int, end: int, rails: tuple[int, ...]) -> Iterator[Band]:
@@ -93,9 +123,9 @@ def _stretches(profile: NDArray[np.floating], least: float = _THERE) -> list[tup
     return [(int(part[0]), int(part[-1])) for part in parts]
 
 
-def _peaks(profile: NDArray[np.floating]) -> list[int]:
+def _peaks(profile: NDArray[np.floating], least: float = _THERE) -> list[int]:
     """Middles of the stretches where a profile is high."""
-    return [round((first + last) / 2) for first, last in _stretches(profile)]
+    return [round((first + last) / 2) for first, last in _stretches(profile, least)]
 
 
 def _nearest(values: list[int], to: int, slack: int) -> int | None:
@@ -104,17 +134,16 @@ def _nearest(values: list[int], to: int, slack: int) -> int | None:
 
 
 class Evidence:
-    """How far there is a tooth, and a rail, at each column of a band of a strip.
+    """What speaks for cells at each column of a band of a strip.
 
     Attributes:
         band: the band.
-        lines: float (width,), 0 to 1: how much of an upright line there is at each column.
+        lines: float32 (width,), 0 to 1: how much of an upright line there is at each column.
         broken: the same before gaps are closed.
-        teeth: the same as lines, edges of a darker ground included.
-        rails: float (width,), 0 to 1: how much of the rails above and below.
-        walls: posts that bound a comb.
-        posts: the columns of all teeth, those that no comb knows of and strokes like them included; of the edges of a
-            dark ground; and of the ends of rails, where a row ends even if its last line cannot be seen.
+        tooth: float32 (width,), 0 to 1: the best side of a cell near each column: a line, the edge of a darker ground,
+            or, less, the end of a rail, where a row ends even if its last line cannot be seen.
+        joined: float32 (width,), 0 to 1: how much of the rails there is just before each column, where two cells may
+            meet.
     """
 
     def __init__(self, strip: Strip, band: Band) -> None:
@@ -123,72 +152,90 @@ class Evidence:
         inside = slice(band.teeth_top + inset, band.teeth_bottom - inset + 1)
         self.lines, edges = (_long(lines[inside]) for lines in (strip.teeth, strip.edges))
         self.broken = cv2.dilate(strip.teeth[inside], np.ones((1, 3))).mean(axis=0)
-        rails = []
-        bounds = ((band.top, ("boxes", "hanging")), (band.bottom, ("boxes", "comb")))
-        for rail, (at, kinds) in zip(strip.rails, bounds, strict=True):
-            if band.kind in kinds:
-                rails.append(rail[max(at - 2, 0) : at + 3].max(axis=0))
-        self.rails = np.mean(rails, axis=0) if rails else np.ones_like(self.lines)
-        self._rail_sums = _sums(self.rails)
-        self._unbroken_sums = _sums(self._unbroken(strip))
-        self.posts = self._posts(edges, _rail_ends(self.rails) if rails else [])
-        self.walls = self._walls(strip)
-        self.teeth = np.maximum(self.lines, edges)
+        sides = [strip.rails[side][max(at - 2, 0) : at + 3].max(axis=0) for side, at in self._bounds()]
+        self.rails = np.asarray(np.mean(sides, axis=0), np.float32)
+        self._sides = np.maximum(self.lines, edges)
+        self.tooth = self._near(self._sides)
+        self.tooth[_rail_ends(self.rails)] = np.maximum(self.tooth[_rail_ends(self.rails)], _RAIL_END)
+        beside = _window(np.pad(self._unbroken(strip), _JOINT_PX), 3)
+        self.joined, self._going = beside[: -2 * _JOINT_PX], beside[2 * _JOINT_PX :]
+        for wall in self._walls(strip):
+            self.joined[max(wall - 2, 0) : wall + _JOINT_PX + 2] = 0
 
-    def _unbroken(self, strip: Strip) -> NDArray[np.float64]:
+    def _unbroken(self, strip: Strip) -> NDArray[np.float32]:
         """The rails as they are, gaps and all; as dashes have gaps, too, measured by the rails' usual share."""
-        bounds = ((self.band.top, ("boxes", "hanging")), (self.band.bottom, ("boxes", "comb")))
         seen = []
-        for side, (at, kinds) in enumerate(bounds):
-            if self.band.kind in kinds:
-                start = max(at - _AROUND_PX, 0)
-                part = level_lines(strip.grey[start : at + _AROUND_PX + 1], strip.cap, _GRAIN_PX)[side]
-                seen.append(part[max(at - 2 - start, 0) : at + 3 - start].max(axis=0))
+        for side, at in self._bounds():
+            start = max(at - _AROUND_PX, 0)
+            part = level_lines(strip.grey[start : at + _AROUND_PX + 1], strip.cap, _GRAIN_PX)[side]
+            seen.append(part[max(at - 2 - start, 0) : at + 3 - start].max(axis=0))
         share = np.mean(seen, axis=0)
         there = self.rails >= _THERE
         usual = float(share[there].mean()) if there.any() else 1.0
-        return np.asarray(share / max(usual, 0.2), np.float64).clip(0, 1)
+        return np.asarray(np.minimum(share / max(usual, 0.2), 1), np.float32)
 
-    def _posts(self, edges: NDArray[np.float32], rail_ends: list[int]) -> list[int]:
-        posts = _peaks(self.lines)
-        # A wide one is the ground between two boxes, or the lines of both.
-        wide = [ends for ends in _stretches(self.lines) if ends[1] - ends[0] >= _WIDE_PX - 1]
-        posts += [post for first, last in wide for post in (first + 1, last - 1)]
-        for others in (_peaks(edges), rail_ends):
-            taken = {post + shift for post in posts for shift in range(-4, 5)}
-            posts += [other for other in others if other not in taken]
-        return sorted(posts)
-
-    def _walls(self, strip: Strip) -> set[int]:
-        """Posts of a comb that are no teeth but reach across all of it: where it ends."""
+    def _bounds(self) -> list[tuple[int, int]]:
+        """Of the rails that bound the band: above or below, and the row of pixels."""
         band = self.band
-        if band.kind not in ("comb", "hanging"):
-            return set()
+        bounds = ((0, band.top, "comb"), (1, band.bottom, "hanging"))
+        return [(side, at) for side, at, without in bounds if band.kind != without]
+
+    @staticmethod
+    def _near(teeth: NDArray[np.floating]) -> NDArray[np.float32]:
+        """The best tooth near each column, the farther the less."""
+        padded = np.pad(np.asarray(teeth, np.float32), 2)
+        near = [padded[2 + off : len(padded) - 2 + off] * (1 - 0.05 * off * off) for off in (-2, -1, 0, 1, 2)]
+        return np.asarray(np.max(near, axis=0), np.float32)
+
+    def _walls(self, strip: Strip) -> list[int]:
+        """Lines of a comb that are no teeth but reach across all of it: where it ends."""
+        band = self.band
+        if band.kind == "boxes":
+            return []
         beyond = (band.top + 2, band.teeth_top - 2) if band.kind == "comb" else (band.teeth_bottom + 3, band.bottom - 1)
         part = strip.teeth[max(beyond[0], 0) : max(beyond[1], 0)]
         if len(part) < _LEAST_TOOTH_PX:
-            return set()
-        reach = cv2.dilate(part, np.ones((1, 3))).mean(axis=0)
-        return {post for post in self.posts if reach[max(post - 1, 0) : post + 2].max() >= 0.8}
+            return []
+        return np.flatnonzero((cv2.dilate(part, np.ones((1, 3))).mean(axis=0) >= 0.8) & (self.lines >= _THERE)).tolist()
 
-    def tooth(self, x: float) -> float:
-        """The best tooth near a column."""
-        at = round(x)
-        return float(self.teeth[max(at - 2, 0) : max(at + 3, 0)].max(initial=0))
+    def cell(self, width: int) -> NDArray[np.float32]:
+        """How much speaks for a cell whose left side is at each column: 1 if both sides and the rails are there."""
+        part = max(3, round(_PART * width))
+        means = _window(self.rails, part)
+        worth = np.full(len(self.rails), -1.0, np.float32)
+        left = np.arange(max(len(worth) - width, 0))
+        parts = np.linspace(_RAIL_INSET * width + part / 2, (1 - _RAIL_INSET) * width - part / 2, 4)
+        seen = np.stack([means[left + round(float(at))] for at in parts])
+        rails = (seen.mean(axis=0) + seen.min(axis=0)) / 2
+        sides = self.tooth[left], self.tooth[left + width]
+        worth[left] = _SIDE * (sides[0] + sides[1]) + (1 - 2 * _SIDE) * rails
+        worth[left] -= _SIDELESS * (np.maximum(*sides) < _SEEN)
+        return worth
 
-    def rail(self, left: float, right: float) -> float:
-        """Share of the rails that is there, well between two columns."""
-        inset = 0.15 * (right - left)
-        return _mean(self._rail_sums, round(left + inset), round(right - inset) + 1)
+    def middles(self, columns: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Middles of the upright lines near these columns, or the columns where there is none."""
+        places = np.arange(-2, 3)
+        near = (columns[:, None] + places).clip(0, len(self.lines) - 1)
+        lines = np.where(self.lines[near].max(axis=1)[:, None] >= _THERE, self.lines[near], self._sides[near])
+        lines = lines * np.array([0.4, 1, 1, 1, 0.4])
+        total = lines.sum(axis=1)
+        off = (lines * places).sum(axis=1) / np.maximum(total, 1e-6)
+        return np.where(total > _THERE, columns + off, columns).astype(np.float64)
 
-    def unbroken(self, left: float, right: float) -> float:
-        """Share of the rails that is there, all the way between two columns, in which there may be no gap."""
-        return _mean(self._unbroken_sums, round(left) + 2, round(right) - 1)
-
-    def least_rail(self, left: float, right: float, cells: int) -> float:
-        """The least share of the rails that is there at any of the cells between two columns."""
-        width = (right - left) / cells
-        return min(self.rail(left + at * width, left + (at + 1) * width) for at in range(cells))
+    def others(self, width: int, narrowest: int, slack_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """How certainly a cell of at most a width, and at least another, ends, and begins, at each column, 0 to 1."""
+        near = np.ones((1, 2 * slack_px + 1), np.uint8)
+        before, behind = (np.asarray(cv2.dilate(rails[None], near)[0]) for rails in (self.joined, self._going))
+        ends, begins = np.zeros_like(self.tooth), np.zeros_like(self.tooth)
+        for size in range(narrowest, width + 1, 2):
+            right, closed = np.zeros_like(self.tooth), np.zeros_like(self.tooth)
+            right[: len(right) - size] = self.tooth[size:]
+            closed[: len(right) - size] = before[size:]
+            there = np.minimum.reduce([self.cell(size), self.tooth, right, behind, closed])
+            there = np.where(there >= _CERTAIN_CELL, there, 0).astype(np.float32)
+            begins = np.maximum(begins, there)
+            ends[size:] = np.maximum(ends[size:], there[: len(there) - size])
+        return ends, begins
 
     def cells(self, first: int, last: int) -> list[tuple[int, bool]]:
         """Width of the cells, at most the pitch, and whether they touch: boxes apart have two lines to a pitch.
@@ -203,7 +250,7 @@ class Evidence:
         touching = (PITCH_PX, True)
         if len(lines) == 1:
             thick = lines[0][1] - lines[0][0] + 1
-            apart = (PITCH_PX - thick + 3, False)
+            apart = (max(PITCH_PX - thick + 3, round(_LEAST_CELL * PITCH_PX)), False)
             return [touching] if thick < _WIDE_PX else [touching, apart] if thick < _VERY_WIDE_PX else [apart, touching]
         if not lines:
             return [touching]
@@ -216,14 +263,9 @@ class Evidence:
         return [found] if len(lines) == 2 and weakest > _CERTAIN else [found, touching]
 
 
-def _sums(values: NDArray[np.floating]) -> list[float]:
-    return [0.0, *np.cumsum(values, dtype=np.float64).tolist()]
-
-
-def _mean(sums: list[float], start: int, end: int) -> float:
-    """Mean of the values from start to before end, as far as there are any, by their sums."""
-    start, end = min(max(start, 0), len(sums) - 1), min(max(end, 0), len(sums) - 1)
-    return (sums[end] - sums[start]) / (end - start) if end > start else 0.0
+def _window(values: NDArray[np.float32], size_px: int) -> NDArray[np.float32]:
+    """Means of the values around each."""
+    return np.asarray(cv2.blur(values[None], (size_px, 1))[0], np.float32)
 
 
 def _long(lines: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,18 +12,21 @@ import numpy as np
 
 from vinscribe.combs import Comb, find_combs
 from vinscribe.lines import Floats, Grey, find_ticks, reduced, skew
-from vinscribe.rows import Row, find_rows, may_be_rows
-from vinscribe.strip import PITCH_PX, Strip, cut_strip, widened
+from vinscribe.rows import Row, find_rows
+from vinscribe.strip import PITCH_PX, Strip, cut_strip
 from vinscribe.vin import VIN_LENGTH
 
 _FIRST_PX = 1700  # the page's longer side as it is looked at first: 200 dpi of A5
 _SECOND_PX = 2500  # and if need be: 200 dpi of A4
 _SMALL_CELL_PX = 36.0  # if cells are smaller at first sight, there may be more, too small to be seen
-_LEAST_SCORE = 0.66
+_TWO_TONES, _DOTS_PX = 0.995, (4, 4)  # share of a page's pixels; their usual pattern
+_LEAST_SCORE = 0.67
 _GOOD_SCORE = 0.8  # with such a row, the page need not be searched sideways
-_MOST_CELLS = 340  # so many combs are looked at that their rows would have as many cells
+_MOST_COMBS = 60  # of a page that are looked at closely
+_MOST_VAIN = 8  # and one after the other without finding a row
+_MOST_HERE = 2  # combs at the same place
 _BESIDE = 6  # so many cells' room is looked at on either side of a row: groups have gaps
-_WORTH = 0.25  # of the merit of a comb that a good row came of; combs of less are not looked at
+_WORTH = 0.2  # of the merit of a comb that a good row came of; combs of less are not looked at
 _UPSIDE_DOWN = 0.5  # by this the score of a row is multiplied when it is taken to be upside down
 _STRAIGHT_DEGREES = 0.3  # less need not be turned back
 
@@ -61,6 +64,7 @@ def find_fields(page: Grey, count: int = VIN_LENGTH) -> list[Field]:
     """
     if page.ndim != 2 or page.dtype != np.uint8 or min(page.shape, default=0) < 2 * PITCH_PX or count < 1:
         return []
+    page = _toned(page)
     small, factor = reduced(page, _FIRST_PX)
     fields = _looked_for(small, factor, count)
     good = [field for field in fields if field.score >= _GOOD_SCORE]
@@ -68,6 +72,13 @@ def find_fields(page: Grey, count: int = VIN_LENGTH) -> list[Field]:
         fields += _looked_for(*reduced(page, _SECOND_PX), count)
     best = sorted(fields, key=lambda field: -field.score)
     return [field for at, field in enumerate(best) if not any(_equal(field, other) for other in best[:at])]
+
+
+def _toned(page: Grey) -> Grey:
+    """A page in black and white with greys in place of dots."""
+    some = page[::7, ::7]
+    two = np.count_nonzero((some < 20) | (some > 235)) > _TWO_TONES * some.size and np.count_nonzero(some < 20) > 0
+    return np.asarray(cv2.blur(page, _DOTS_PX), np.uint8) if two else page
 
 
 def _width_px(field: Field) -> float:
@@ -113,30 +124,59 @@ def _straightened(page: Grey, degrees: float, quarter: int, factor: float) -> tu
 def _fields(page: Grey, back: Floats, count: int, upside_down: float) -> list[Field]:
     """Rows of a straight page, both ways up, in the pixels that the matrix `back` leads to."""
     found: list[Field] = []
-    for picture in (page, np.asarray(cv2.bitwise_not(page), np.uint8)):
-        if picture is not page and (any(field.score > _GOOD_SCORE for field in found) or not _has_dark_ground(page)):
+    teeth: list[int] = []  # of the comb that each came of
+    least_merit = 0.0
+    vain = 0
+    for comb, picture in _combs(page, count):
+        if comb.merit < least_merit or vain == _MOST_VAIN:
             break
-        least_merit = 0.0
-        for comb in find_combs(find_ticks(picture), count)[: max(1, _MOST_CELLS // count)]:
-            if comb.merit < least_merit:
-                break
-            middle = len(comb.x) // 2
-            alone = comb.height < 1.5 * comb.pitch  # not part of a stack of rows
-            if alone and any(_holds(field, comb.x[middle], comb.y[middle]) for field in found):
+        here = [at for at, field in enumerate(found) if _holds(field, *_middle(comb))]
+        if comb.height < 1.5 * comb.pitch and any(teeth[at] >= len(comb.x) for at in here):
+            continue  # found already, and this is not a stack of rows
+        vain += 1
+        strip = cut_strip(picture, comb, max(_BESIDE // 2, count + _BESIDE - int(comb.places[-1])))
+        for row in find_rows(strip, *_ends(strip, comb), count):
+            if row.score < _LEAST_SCORE:
                 continue
-            strip = cut_strip(picture, comb, 1)
-            if not may_be_rows(strip, *_ends(strip, comb)):
-                continue
-            strip = widened(strip, picture, comb, count + _BESIDE)
-            for row in find_rows(strip, *_ends(strip, comb), count):
-                if row.score < _LEAST_SCORE:
-                    continue
-                cells = _on_page(strip, row)
-                if not any(_holds(field, *cells.mean(axis=(0, 1))) for field in found):
-                    found.append(Field(_outline(cells), cells, row.score, row.kind))
-                    if row.score >= _GOOD_SCORE:
-                        least_merit = _WORTH * comb.merit
+            cells = _on_page(strip, row)
+            same = [at for at, other in enumerate(found) if _holds(other, *cells.mean(axis=(0, 1)))]
+            if all(_worth(found[at].score, teeth[at]) < _worth(row.score, len(comb.x)) for at in same):
+                vain = 0
+                kept = [at for at in range(len(found)) if at not in same]
+                found = [*(found[at] for at in kept), Field(_outline(cells), cells, row.score, row.kind)]
+                teeth = [*(teeth[at] for at in kept), len(comb.x)]
+                if row.score >= _GOOD_SCORE:
+                    least_merit = max(least_merit, _WORTH * comb.merit)
     return [turned for field in found for turned in _both_ways(field, back, upside_down)]
+
+
+def _combs(page: Grey, count: int) -> list[tuple[Comb, Grey]]:
+    """The most promising combs of dark lines and of bright ones, and the picture in which they are dark."""
+    pictures = [page]
+    if _has_dark_ground(page):
+        pictures.append(np.asarray(cv2.bitwise_not(page), np.uint8))
+    combs = [(comb, picture) for picture in pictures for comb in find_combs(find_ticks(picture), count)]
+    chosen: list[tuple[Comb, Grey]] = []
+    for comb, picture in sorted(combs, key=lambda each: -each[0].merit):
+        # A row makes one comb, or two of its left and right sides; a line of text makes many.
+        if sum(_over_each_other(comb, other) for other, its in chosen if its is picture) < _MOST_HERE:
+            chosen.append((comb, picture))
+    return chosen[:_MOST_COMBS]
+
+
+def _over_each_other(comb: Comb, other: Comb) -> bool:
+    """Whether two combs are of lines at the same place."""
+    low = abs(float(comb.y.mean() - other.y.mean())) < 0.5 * max(comb.height, other.height, 15.0)
+    return bool(low and comb.x[0] < other.x[-1] and other.x[0] < comb.x[-1])
+
+
+def _middle(comb: Comb) -> tuple[float, float]:
+    return float(comb.x[len(comb.x) // 2]), float(comb.y[len(comb.x) // 2])
+
+
+def _worth(score: float, teeth: int) -> float:
+    """Of a row that was found at a place: of equal ones, the one of more teeth is more exact."""
+    return score + 0.005 * teeth
 
 
 def _ends(strip: Strip, comb: Comb) -> tuple[int, int]:

@@ -14,7 +14,7 @@ Grey = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 _MAX_SKEW_DEGREES = 12.0
-_SKEW_POINTS = 12_000
+_SKEW_POINTS = 8_000
 
 _THICK_PX = 15  # a line is thinner than this
 _SMOOTH_PX = 7  # grain is averaged along a line over this length
@@ -24,7 +24,8 @@ _TOOTH_PX = 12  # teeth of combs are longer, and stand on a long line
 _RAIL_PX = 51  # so long is a line that teeth stand on
 _ALONG_PX = 24  # a line ends where it is much fainter than
 _FAINTER = 0.4  # its strongest part so near
-_STEP_PX = 4  # every so many rows of pixels are looked at
+_HALF = 2  # every other row of pixels is looked at along lines
+_STEP_PX = 4  # and every so many for where they end
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,15 @@ class Ticks:
     """Short upright lines of a picture.
 
     x, top, bottom: float64 (n,), their middle and ends in pixels.
+    dark: float64 (n,), how much darker they are than what is beside them.
+    smooth: uint8 (height, width), the picture, its grain averaged along level lines.
     """
 
     x: Floats
     top: Floats
     bottom: Floats
+    dark: Floats
+    smooth: Grey
 
 
 def reduced(page: Grey, longest_px: int) -> tuple[Grey, float]:
@@ -56,7 +61,7 @@ def skew(page: Grey) -> tuple[float, bool]:
     """
     step = max(1, round(max(page.shape) / 800))
     small = cv2.resize(page, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA) if step > 1 else page
-    ink = cv2.subtract(cv2.blur(small, (21, 21)), small)
+    ink = cv2.morphologyEx(small, cv2.MORPH_BLACKHAT, np.ones((15, 15), np.uint8))  # without the edges of the paper
     level = max(8.0, float(np.percentile(ink[::2, ::2], 97)) * 0.4)
     y, x = np.nonzero(ink > level)
     if len(x) < 50:
@@ -83,23 +88,25 @@ def _density(points: Floats, degrees: float) -> Floats:
 
 def find_ticks(page: Grey) -> Ticks:
     """The upright lines of a straight page that may be sides of boxes or teeth of combs."""
-    upright = np.asarray(_line_map(page), np.uint8)
-    lying = np.asarray(_line_map(np.ascontiguousarray(page.T)).T, np.uint8)
-    sides = _opened(upright, _SIDE_PX)
-    rails = cv2.morphologyEx(lying, cv2.MORPH_OPEN, np.ones((1, _RAIL_PX), np.uint8))
-    level = _level(upright)
+    # Grain is averaged along lines, and gaps of dots and dashes run together; then every other row is enough.
+    upright = _line_map(cv2.blur(page, (1, _SMOOTH_PX))[::_HALF], (1, _THICK_PX), (_CLOSE_PX // _HALF + 1, 1))
+    level_smooth = np.asarray(cv2.blur(page, (_SMOOTH_PX, 1)), np.uint8)
+    lying = _line_map(level_smooth[:, ::_HALF], (_THICK_PX, 1), (1, _CLOSE_PX // _HALF + 1))
+    rails = cv2.morphologyEx(lying, cv2.MORPH_OPEN, np.ones((1, _RAIL_PX // _HALF), np.uint8))
     # Teeth end at a rail, from above or, on a page upside down, from below.
-    reach = np.ones((2 * _TOOTH_PX + 1, 1), np.uint8)
-    near_rail = cv2.dilate(cv2.threshold(rails, _level(lying), 255, cv2.THRESH_BINARY)[1], reach)
-    teeth = cv2.min(_opened(upright, _TOOTH_PX), near_rail)
-    return _connected(np.asarray(cv2.max(sides, teeth)[::_STEP_PX], np.uint8), level)
+    near_rail = cv2.threshold(rails, _level(lying), 255, cv2.THRESH_BINARY)[1]
+    near_rail = cv2.dilate(near_rail, np.ones((2 * _TOOTH_PX + 1, 1), np.uint8))[::_STEP_PX]
+    near_rail = cv2.resize(near_rail, (page.shape[1], len(near_rail)), interpolation=cv2.INTER_NEAREST)
+    sides, teeth = (_opened(upright, length_px // _HALF)[:: _STEP_PX // _HALF] for length_px in (_SIDE_PX, _TOOTH_PX))
+    x, top, bottom = _connected(np.asarray(cv2.max(sides, cv2.min(teeth, near_rail)), np.uint8), _level(upright))
+    dark = upright[((top + bottom) / 2 / _HALF).astype(np.int64), np.rint(x).astype(np.int64)]
+    return Ticks(x, top, bottom, dark.astype(np.float64), level_smooth)
 
 
-def _line_map(page: Grey) -> Grey:
-    """How much darker each pixel is than its surroundings to the left and right; grain and dots run together."""
-    smooth = cv2.blur(page, (1, _SMOOTH_PX))
-    lines = cv2.morphologyEx(smooth, cv2.MORPH_BLACKHAT, np.ones((1, _THICK_PX), np.uint8))
-    return np.asarray(cv2.morphologyEx(lines, cv2.MORPH_CLOSE, np.ones((_CLOSE_PX, 1), np.uint8)), np.uint8)
+def _line_map(smooth: cv2.typing.MatLike, across: tuple[int, int], along: tuple[int, int]) -> Grey:
+    """How much darker each pixel is than its surroundings across a line; gaps along it are closed."""
+    lines = cv2.morphologyEx(np.ascontiguousarray(smooth), cv2.MORPH_BLACKHAT, np.ones(across, np.uint8))
+    return np.asarray(cv2.morphologyEx(lines, cv2.MORPH_CLOSE, np.ones(along, np.uint8)), np.uint8)
 
 
 def _opened(lines: Grey, length_px: int) -> Grey:
@@ -111,8 +118,8 @@ def _level(lines: Grey) -> float:
     return max(4.0, 2.0 * float(np.median(lines[::5, ::5])))
 
 
-def _connected(lines: Grey, level: float) -> Ticks:
-    """Ridges of a line map whose rows are _STEP_PX apart."""
+def _connected(lines: Grey, level: float) -> tuple[Floats, Floats, Floats]:
+    """Ridges of a line map whose rows are _STEP_PX apart: their middles, tops and bottoms."""
     ridge = (lines > level) & (lines >= cv2.dilate(lines, np.ones((1, 5), np.uint8)))
     along = cv2.dilate(lines, np.ones((2 * _ALONG_PX // _STEP_PX + 1, 1), np.uint8))
     ridge &= lines >= cv2.convertScaleAbs(along, alpha=_FAINTER)
@@ -122,4 +129,4 @@ def _connected(lines: Grey, level: float) -> Ticks:
     top = stats[1:count, cv2.CC_STAT_TOP][keep] * float(_STEP_PX)
     height = stats[1:count, cv2.CC_STAT_HEIGHT][keep] * float(_STEP_PX)
     x = np.asarray(centroids[1:count, 0][keep], np.float64)
-    return Ticks(x, np.asarray(top, np.float64), np.asarray(top + height - 1, np.float64))
+    return x, np.asarray(top, np.float64), np.asarray(top + height - 1, np.float64)

@@ -1,21 +1,21 @@
 """A straightened strip -> the rows of equal cells in it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 
 import numpy as np
 
 from vinscribe.evidence import Evidence, find_bands
 from vinscribe.lines import Floats
-from vinscribe.runs import Run, find_runs
-from vinscribe.strip import PITCH_PX, Strip
+from vinscribe.runs import Placement, place_cells
+from vinscribe.strip import Strip
 
-_MOST_CLUTTER = 0.6  # share of a row that upright lines cover; more is no row
-_MOST_GAP_PX = round(1.6 * PITCH_PX)  # between two groups of a row
-_LEAST_MEAN = 2.5  # cells in a group, on average
+_MOST_CLUTTER = 0.7  # share of a row that upright lines cover; more is no row
+_LEAST_VALUE = 0.6  # of its cells
 _SLACK_PX = 4  # by which equal gaps may differ
-_GROUPS, _UNEQUAL, _DASHES = 0.85, 0.75, 0.85  # worth of a row in groups; with unequal gaps; with dashes in the gaps
+_COMB = 0.92  # worth of a comb: boxes whose tops cannot be seen well look like one
+_CLEAR = 1.3  # less the share of a row that ink and more covers is its worth
+_NO_CELL = 0.4  # worth of a row of which one cell is not there at all
+_UNEQUAL = 0.88  # worth of a row with unequal gaps
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,6 @@ class Row:
     kind: str
 
 
-def may_be_rows(strip: Strip, first: int, last: int) -> bool:
-    """Whether there are teeth at all that reach from rail to rail, or stand on one; arguments as for `find_rows`."""
-    return any(True for _ in find_bands(strip, first, last))
-
-
 def find_rows(strip: Strip, first: int, last: int, count: int) -> list[Row]:
     """Rows of `count` cells in a strip whose comb has its first and last tooth at these columns."""
     rows: list[Row] = []
@@ -49,42 +44,43 @@ def find_rows(strip: Strip, first: int, last: int, count: int) -> list[Row]:
         evidence = Evidence(strip, band)
         if float(evidence.lines[first : last + 1].mean()) < _MOST_CLUTTER:
             for width, touching in evidence.cells(first, last):
-                rows += _counted(evidence, width, touching, count)
+                placements = place_cells(evidence, width, count, _LEAST_VALUE)
+                rows += [_row(evidence, placement, width, touching) for placement in placements]
     return sorted(rows, key=lambda row: -row.score)
 
 
-def _counted(evidence: Evidence, width: int, touching: bool, count: int) -> Iterator[Row]:
-    """The rows of `count` cells, one group or several."""
-    runs = find_runs(evidence, width)
-    gaps = [np.inf, *(b.left - a.right for a, b in pairwise(runs)), np.inf]
-    for start in range(len(runs)):
-        totals = list(accumulate(run.count for run in runs[start:]))
-        for end, total in enumerate(totals, start + 1):
-            inner, outer = gaps[start + 1 : end], min(gaps[start], gaps[end])
-            if inner and inner[-1] > _MOST_GAP_PX:
-                break
-            fits = 1.0 if not inner else _GROUPS if max(inner) - min(inner) <= _SLACK_PX else _UNEQUAL
-            grouped = not inner or (max(inner) < outer and count >= _LEAST_MEAN * len(inner))
-            if total == count and grouped:
-                yield _row(evidence, runs[start:end], width, touching, fits)
-            elif inner and total + len(inner) == count and max(abs(gap - PITCH_PX) for gap in inner) <= _SLACK_PX:
-                # A printed dash between two groups, as wide as a cell.
-                yield _row(evidence, [Run(runs[start].left, runs[end - 1].right, count)], width, touching, _DASHES)
-
-
-def _row(evidence: Evidence, runs: list[Run], width: int, touching: bool, fits: float) -> Row:
-    left = np.concatenate([np.linspace(run.left, run.right - width, run.count) for run in runs])
-    right = left + width
-    teeth = np.mean([evidence.tooth(x) for x in (*left, *right)])
-    rails = np.mean([evidence.rail(a, b) for a, b in zip(left, right, strict=True)])
+def _row(evidence: Evidence, placement: Placement, width: int, touching: bool) -> Row:
+    left, right = _sides(evidence, placement, width)
     inner = np.concatenate([evidence.lines[round(a) + 4 : round(b) - 3] for a, b in zip(left, right, strict=True)])
-    clear = min(1.0, 1.15 - float(inner.mean()))  # what is written covers some, what is not a row more
+    clear = min(1.0, _CLEAR - float(inner.mean()))
+    gaps = np.diff(placement.left)[np.array(placement.begins, np.int64) - 1]
+    fits = _UNEQUAL if len(gaps) > 1 and np.ptp(gaps) > _SLACK_PX else 1.0
     kind = evidence.band.kind
     if kind == "boxes" and not touching:
         kind = "separate"
-    if kind in ("boxes", "separate") and len(runs) > 1:
+    if kind in ("boxes", "separate") and placement.begins:
         kind = "groups"
-    if touching:
-        left, right = left - (PITCH_PX - width) / 2, right + (PITCH_PX - width) / 2
-    score = float(fits * teeth * clear * (0.5 + 0.5 * rails))
+    whole = min(1.0, _NO_CELL + placement.least)
+    if kind in ("comb", "hanging"):
+        fits *= _COMB
+    score = float(fits * whole * clear * min(1.0, max(0.0, placement.value)))
     return Row(left, right, evidence.band.top, evidence.band.bottom, score, kind)
+
+
+def _sides(evidence: Evidence, placement: Placement, width: int) -> tuple[Floats, Floats]:
+    """Left and right sides of the cells, at an equal distance in each group."""
+    left, right = (evidence.middles(placement.left + shift) for shift in (0, width))
+    width_px = float(np.median(right - left))
+    middles = [_even(part) for part in np.split((left + right) / 2, placement.begins)]
+    middle = np.concatenate(middles)
+    return middle - width_px / 2, middle + width_px / 2
+
+
+def _even(middle: Floats) -> Floats:
+    """Middles of cells at an equal distance, nearest to where they were found."""
+    if len(middle) < 3:
+        return middle
+    places = np.arange(len(middle))
+    slopes = (middle[:, None] - middle) / np.where(places[:, None] == places, np.inf, places[:, None] - places)
+    slope = float(np.median(slopes[np.triu_indices(len(middle), 1)]))  # Theil and Sen's: few may be far off
+    return np.asarray(np.median(middle - slope * places) + slope * places, np.float64)

@@ -1,84 +1,149 @@
-"""Posts of a strip -> the cells between them, in runs at an equal pitch."""
+"""What lines there are along a strip -> the best way to place a row of equal cells there."""
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from vinscribe.evidence import Evidence
 from vinscribe.strip import PITCH_PX
 
-# What counts against a way to place cells, in cells.
-_NEW_RUN = 0.4  # to begin another group
-_UNSEEN = 0.5  # a line between two cells that is not to be seen
-_WEAK = 0.6  # lines that are not there at all
-_BROKEN = 1.0  # rails that are not there at all
-_OFF = 0.1  # a line off its place, times the square of the pixels
+Values = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
-_MOST_CELLS = 3  # that may follow one another without a line to be seen
+# A cell with both its sides and its rails is worth 1. What counts against a way to place cells:
+_NEW_GROUP = 0.2  # to begin another group
+_APART = 0.4  # rails that do not go on where cells touch
+_JOINED = (
+    0.4,
+    7.0,
+    7.0,
+)  # rails that go on where a group ends, with a gap so small that it may not be seen, or a wide one
+_OFF = 0.1  # a cell off its place by a pixel
+_DOUBTFUL, _DOUBT = 0.7, 2.0  # a cell of less than this, times what it lacks
+_OPEN, _SIDE_SEEN = 0.5, 0.4  # a row that ends without a line; less of one than this, and it is none
+_GOES_ON = 7.0  # another cell before the first one, or after the last
+
+_NARROW = 0.7  # a box may be so much narrower than a cell, which has some of the gap
+_SLACK_PX = 3  # a row that goes on may do so a little off its place
+# Between two groups: gaps that are small, wide, and so wide that another cell has room in them.
+_GAPS_PX = (3, 12), (13, PITCH_PX - 5), (PITCH_PX - 4, round(1.6 * PITCH_PX))
+_MOST_PLACEMENTS = 4  # of rows, side by side
+_NEVER = -1e6
 
 
 @dataclass(frozen=True)
-class Run:
-    """Cells that follow one another at the pitch: the outer sides, and how many."""
+class Placement:
+    """Cells of a row.
 
-    left: float
-    right: float
-    count: int
+    left: int64 (count,), columns of their left sides.
+    begins: which cells begin a group, but for the first.
+    value: 1 at best, for a cell on average.
+    least: how much speaks for the cell for which least speaks, 0 to 1.
+    """
+
+    left: Ints
+    begins: list[int]
+    value: float
+    least: float
 
 
-def find_runs(evidence: Evidence, width: int) -> list[Run]:
-    """Runs of cells between posts along a strip, not overlapping, with as many cells as there can be."""
-    posts = evidence.posts
-    strength = [evidence.tooth(post) for post in posts]
+@dataclass(frozen=True)
+class _Costs:
+    """What counts against a cell that begins at each column, in addition to what speaks for it.
+
+    touching: the one before, at the pitch.
+    group: to be the first of a group, by the width of the gap.
+    after: to be the last of a group.
+    """
+
+    touching: Values
+    group: tuple[Values, ...]
+    after: Values
+
+
+def place_cells(evidence: Evidence, width: int, count: int, least: float) -> list[Placement]:
+    """The best rows of exactly `count` cells of a width, that do not overlap, and of a least value."""
+    seen = evidence.cell(width)
+    cell = seen - _DOUBT * np.maximum(0, _DOUBTFUL - seen)
+    open_end = np.where(evidence.tooth < _SIDE_SEEN, -_NEVER, _OPEN * (1 - evidence.tooth)).astype(np.float32)
+    begin, end = open_end, _moved(open_end, -width)
+    apart = _APART * (1 - evidence.joined) if width == PITCH_PX else np.zeros_like(cell)
+    # Between two cells that touch, the one ends where the other begins; boxes apart have a gap there.
+    ahead, after = _others(evidence, width, width, 0)
+    # In the widest gaps there may be a cell, with gaps of its own.
+    inside = _best(ahead, _GAPS_PX[2][1] - PITCH_PX, 0)
+    found = [_NEW_GROUP + cost * evidence.joined for cost in _JOINED]
+    group = (found[0] + ahead, found[1] + ahead, found[2] + inside)
+    costs = _Costs(apart, group, after)
+    narrow = round(_NARROW * width) if evidence.band.kind == "boxes" else width
+    longer = [_best(cost, _SLACK_PX, _SLACK_PX) for cost in _others(evidence, width, narrow, _SLACK_PX)]
+    totals = [cell - begin - longer[0]]
+    for _ in range(1, count):
+        before = totals[-1]
+        touching = np.maximum.reduce([_moved(before, PITCH_PX + off) - _OFF * off * off for off in (-1, 0, 1)])
+        ways = [touching - costs.touching]
+        ways += [_best_before(before - after, gaps) - cost for gaps, cost in zip(_GAPS_PX, costs.group, strict=True)]
+        totals.append(cell + np.maximum.reduce(ways))
+    totals[-1] = totals[-1] - end - longer[1]
+    placements: list[Placement] = []
+    last = totals[-1].copy()
+    while len(placements) < _MOST_PLACEMENTS and float(last.max(initial=0)) >= least * count:
+        at = int(last.argmax())
+        left, begins = _traced(totals, costs, at)
+        placements.append(Placement(left, begins, float(last[at]) / count, float(seen[left].min())))
+        last[max(0, left[0]) : 2 * at - left[0] + PITCH_PX // 2] = _NEVER  # nothing that overlaps
+    return placements
+
+
+def _others(evidence: Evidence, width: int, narrowest: int, slack_px: int) -> tuple[Values, Values]:
+    """What there is against a row that begins, or whose last cell begins, at each column: cells beside it."""
+    ends, begins = evidence.others(width, narrowest, slack_px)
     gap = PITCH_PX - width
-    # Of all ways to place cells left of post i: the best value so far; the best value of those with a cell that ends
-    # at the post, and that cell: (index of the post where it begins, how many cells with it, index of the post where
-    # the cell before it ends, or -1).
-    best = [0.0] * len(posts)
-    ending: list[tuple[float, int, int, int]] = [(-np.inf, -1, 0, -1)] * len(posts)
-    for i, right in enumerate(posts):
-        for j in range(i - 1, -1, -1):
-            apart = right - posts[j]
-            if apart > _MOST_CELLS * (PITCH_PX + 1):
-                break
-            cells = round((apart + gap) / PITCH_PX)
-            off = abs(apart + gap - cells * PITCH_PX)
-            least = 0.5 if cells == 1 else 0.8
-            if cells < 1 or off > 1 + cells or evidence.least_rail(posts[j], right, cells) < least:
-                continue
-            # A tooth that cannot be seen costs something, and so do lines that are weak or not quite in their place.
-            seen = (strength[i] + strength[j]) / 2
-            value = cells - _UNSEEN * (cells - 1) - _OFF * off**2 - _WEAK * (1 - seen)
-            value -= _BROKEN * (1 - evidence.unbroken(posts[j], right)) * cells
-            before = -1
-            start = best[j] - _NEW_RUN
-            for k in range(j, -1, -1):
-                if posts[j] - posts[k] > gap + 2 or posts[j] in evidence.walls:
-                    break
-                follows = ending[k][0] - _OFF * (posts[j] - posts[k] - gap) ** 2
-                if posts[j] - posts[k] >= gap - 2 and follows > start:
-                    before, start = k, follows
-            if start + value > ending[i][0]:
-                ending[i] = (start + value, j, cells, before)
-        best[i] = max(ending[i][0], best[i - 1] if i else 0.0)
-    return _traced(posts, best, ending)
+    return _GOES_ON * _best(ends, gap, 0), _GOES_ON * _moved(_best(begins, gap, 0), -PITCH_PX)
 
 
-def _traced(posts: list[int], best: list[float], ending: list[tuple[float, int, int, int]]) -> list[Run]:
-    """The runs of the best way to place cells, from left to right."""
-    runs: list[Run] = []
-    at = len(posts) - 1
-    while at >= 0:
-        if not ending[at][2] or (at and best[at] == best[at - 1]):
-            at -= 1
-            continue
-        right, count = posts[at], 0
-        while True:
-            _, begin, cells, before = ending[at]
-            count += cells
-            if before < 0:
-                break
-            at = before
-        runs.append(Run(posts[begin], right, count))
-        at = begin
-    return runs[::-1]
+def _moved(values: Values, by: int) -> Values:
+    """Values moved to the right; where there are none, none is chosen."""
+    moved = np.full_like(values, _NEVER if values.min(initial=0) < 0 else 0)
+    if by >= 0:
+        moved[by:] = values[: len(values) - by]
+    else:
+        moved[:by] = values[-by:]
+    return moved
+
+
+def _best(values: Values, before: int, after: int) -> Values:
+    """The largest of the values from so many before each to so many after it."""
+    reach = np.ones((1, before + after + 1), np.uint8)
+    best = cv2.dilate(values[None], reach, anchor=(before, 0), borderType=cv2.BORDER_CONSTANT, borderValue=_NEVER)
+    return np.asarray(best[0], np.float32)
+
+
+def _best_before(values: Values, gaps_px: tuple[int, int]) -> Values:
+    """The best value of the cells that may end the group before, at the distance of a gap."""
+    return _moved(_best(values, gaps_px[1] - gaps_px[0], 0), PITCH_PX + gaps_px[0])
+
+
+def _traced(totals: list[Values], costs: _Costs, at: int) -> tuple[Ints, list[int]]:
+    """How a total came about: left sides, and which cells begin a group."""
+    left, begins = [at], []
+    for number in range(len(totals) - 1, 0, -1):
+        before = totals[number - 1]
+        columns = [np.arange(at - PITCH_PX - 1, at - PITCH_PX + 2)]
+        values = [_at(before, columns[0]) - _OFF * np.array([1, 0, 1]) - costs.touching[at]]
+        for (least, most), cost in zip(_GAPS_PX, costs.group, strict=True):
+            columns.append(np.arange(at - PITCH_PX - most, at - PITCH_PX - least + 1))
+            values.append(_at(before - costs.after, columns[-1]) - cost[at])
+        best = int(np.concatenate(values).argmax())
+        if best >= len(columns[0]):
+            begins.append(number)
+        at = int(np.concatenate(columns)[best])
+        left.append(at)
+    return np.array(left[::-1]), begins[::-1]
+
+
+def _at(values: Values, columns: Ints) -> Values:
+    inside = (columns >= 0) & (columns < len(values))
+    return np.where(inside, values[columns.clip(0, len(values) - 1)], np.float32(_NEVER))

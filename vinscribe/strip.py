@@ -23,6 +23,8 @@ _THICK_PX = 9  # lines are thinner; also the ground between boxes, in place of l
 _CLOSE_PX = 7  # gaps of dashes are bridged in level lines
 _SMOOTH_PX = 9  # grain is averaged along a line over this length
 _PRESENT = 0.45  # of the usual contrast of the comb's teeth: where there is as much, there is a line
+_SHADOW_TEETH = 7  # contrast is about the same over so many teeth
+_DARKEST = 0.4  # least contrast in a shadow
 _LEAST = 3.0  # but not less contrast than this
 
 
@@ -35,7 +37,7 @@ class Strip:
         start: place, in pitches from the comb's first tooth, of the first column.
         fit_x, fit_y: coefficients of polynomials of the place: the row's middle in the page's pixels.
         upright: float64 (2,), step on the page for one row of pixels down.
-        cap: contrast of the comb's teeth.
+        cap: float32 (width,), contrast of the comb's teeth near each column.
         teeth: float32 like grey, 0 to 1: how far there is an upright line.
         edges: float32 like grey: how far there is an upright edge of a darker ground.
         rails: float32 like grey: how far there is a level line, or the edge of a darker ground: above, below.
@@ -46,7 +48,7 @@ class Strip:
     fit_x: Floats
     fit_y: Floats
     upright: Floats
-    cap: float
+    cap: NDArray[np.float32]
     teeth: NDArray[np.float32]
     edges: NDArray[np.float32]
     rails: tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -64,20 +66,19 @@ def cut_strip(page: Grey, comb: Comb, reach: int) -> Strip:
     fit_x = np.polyfit(comb.places, comb.x, 2 if curved else 1)
     slope = np.polyfit(comb.places, comb.y, 1)[0] if curved else 0.0
     fit_y = np.array([slope, np.median(comb.y - slope * comb.places)])
-    strip = _cut(page, comb, reach, fit_x, fit_y)
-    tilt = _tilt(strip, int(comb.places[-1]))
-    if abs(tilt) * (comb.places[-1] if curved else 20) < 1:
-        return strip
-    turned = tilt / PITCH_PX * comb.pitch
-    return _cut(page, comb, reach, fit_x, fit_y + np.array([turned, -turned * comb.places[-1] / 2]))
+    narrow, start, _ = _straight(page, comb, 0, fit_x, fit_y)
+    turned = _tilt(narrow, -start * PITCH_PX, int(comb.places[-1]), comb.dark) / PITCH_PX * comb.pitch
+    fit_y = fit_y + np.array([turned, -turned * comb.places[-1] / 2])
+    grey, start, upright = _straight(page, comb, reach, fit_x, fit_y)
+    upright_lines = cv2.morphologyEx(cv2.blur(grey, (1, 3)), cv2.MORPH_BLACKHAT, np.ones((1, _THICK_PX), np.uint8))
+    cap = _contrast(np.asarray(upright_lines, np.uint8), (comb.places - start) * PITCH_PX)
+    teeth = _share(upright_lines, cap)
+    edges = _share(cv2.absdiff(*_sides(cv2.blur(grey, (1, _SMOOTH_PX)))), cap)
+    return Strip(grey, start, fit_x, fit_y, upright, cap, teeth, edges, _rails(grey, cap))
 
 
-def widened(strip: Strip, page: Grey, comb: Comb, reach: int) -> Strip:
-    """The same row, as far as `reach` pitches beyond the comb's ends."""
-    return _cut(page, comb, reach, strip.fit_x, strip.fit_y)
-
-
-def _cut(page: Grey, comb: Comb, reach: int, fit_x: Floats, fit_y: Floats) -> Strip:
+def _straight(page: Grey, comb: Comb, reach: int, fit_x: Floats, fit_y: Floats) -> tuple[Grey, int, Floats]:
+    """The picture along a comb; the place of its first column; and the step on the page for one row of pixels."""
     pitch = comb.pitch
     slope = fit_y[0] / pitch
     upright = np.array([-slope, 1.0]) * (pitch / PITCH_PX)
@@ -95,15 +96,8 @@ def _cut(page: Grey, comb: Comb, reach: int, fit_x: Floats, fit_y: Floats) -> St
     grain = round(pitch / PITCH_PX)
     around = np.asarray(cv2.blur(around, (grain, grain)), np.uint8) if grain > 1 else around
     offset = 0.5 * (grain % 2 == 0)  # an even kernel's middle is between two pixels
-    grey = np.asarray(
-        cv2.remap(around, map_x + offset, map_y - low + offset, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
-        np.uint8,
-    )
-    upright_lines = cv2.morphologyEx(cv2.blur(grey, (1, 3)), cv2.MORPH_BLACKHAT, np.ones((1, _THICK_PX), np.uint8))
-    cap = _contrast(np.asarray(upright_lines, np.uint8), (comb.places - start) * PITCH_PX)
-    teeth = _share(upright_lines, cap)
-    edges = _share(cv2.absdiff(*_sides(cv2.blur(grey, (1, _SMOOTH_PX)))), cap)
-    return Strip(grey, start, fit_x, fit_y, upright, cap, teeth, edges, _rails(grey, cap))
+    grey = cv2.remap(around, map_x + offset, map_y - low + offset, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(grey, np.uint8), start, upright
 
 
 def _sides(grey: cv2.typing.MatLike) -> tuple[cv2.typing.MatLike, cv2.typing.MatLike]:
@@ -112,43 +106,44 @@ def _sides(grey: cv2.typing.MatLike) -> tuple[cv2.typing.MatLike, cv2.typing.Mat
     return cv2.filter2D(grey, -1, kernel), cv2.filter2D(grey, -1, kernel[:, ::-1])
 
 
-def _tilt(strip: Strip, span: int) -> float:
+def _tilt(grey: Grey, first: int, span: int, dark: float) -> float:
     """By how many rows of pixels a pitch the rails of a comb fall: as much as makes them the clearest."""
-    first = -strip.start * PITCH_PX
-    rails = cv2.max(*strip.rails)[:, first : first + span * PITCH_PX]
-    cells = rails.reshape(len(rails), span, PITCH_PX).mean(axis=2)
+    rails = cv2.max(*level_lines(grey, np.full(grey.shape[1], max(dark, _LEAST / _PRESENT), np.float32), _SMOOTH_PX))
+    cells = cv2.resize(rails[:, first : first + span * PITCH_PX], (span, len(rails)), interpolation=cv2.INTER_AREA)
     tilts = np.linspace(-2, 2, 33) if span < 12 else np.linspace(-1, 1, 33)
-    offsets = np.arange(span) - (span - 1) / 2
-    sharpness = []
-    for tilt in tilts:
-        shifts = np.rint(tilt * offsets).astype(np.int64)
-        rows = (np.arange(len(rails))[:, None] + shifts).clip(0, len(rails) - 1)
-        sharpness.append(float(np.power(cells[rows, np.arange(span)].mean(axis=1), 4).sum()))
-    best = max(sharpness) * 0.999
-    clearest = tilts[[value >= best for value in sharpness]]
+    shifts = np.rint(tilts[:, None] * (np.arange(span) - (span - 1) / 2)).astype(np.int64)
+    rows = (np.arange(len(cells))[:, None, None] + shifts).clip(0, len(cells) - 1)
+    sharpness = np.square(np.square(cells[rows, np.arange(span)].mean(axis=2))).sum(axis=0)
+    clearest = tilts[sharpness >= sharpness.max() * 0.999]
     return float(clearest[np.abs(clearest).argmin()])
 
 
-def _contrast(lines: Grey, at: NDArray[np.int64]) -> float:
-    """The usual contrast of teeth at these columns."""
+def _contrast(lines: Grey, at: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The usual contrast of teeth at each column, seen at these columns: shadows make it less."""
     beside = np.array([-1, 0, 1])
     columns = (at[:, None] + beside).clip(0, lines.shape[1] - 1)
     middle = lines[MIDDLE_PX - 8 : MIDDLE_PX + 9][:, columns].max(axis=2)
-    return max(_LEAST / _PRESENT, float(np.median(np.median(middle, axis=0))))
+    teeth = np.median(middle, axis=0)
+    around = np.pad(teeth, _SHADOW_TEETH // 2, mode="reflect")
+    usual = np.median(np.lib.stride_tricks.sliding_window_view(around, _SHADOW_TEETH), axis=1)
+    least = max(_LEAST / _PRESENT, _DARKEST * float(np.median(teeth)))
+    return np.asarray(np.interp(np.arange(lines.shape[1]), at, usual).clip(least), np.float32)
 
 
-def _rails(grey: Grey, cap: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _rails(grey: Grey, cap: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     kernel = np.ones((1, _CLOSE_PX), np.uint8)
     above, below = level_lines(grey, cap, _SMOOTH_PX)
     return cv2.morphologyEx(above, cv2.MORPH_CLOSE, kernel), cv2.morphologyEx(below, cv2.MORPH_CLOSE, kernel)  # type: ignore[return-value]
 
 
-def level_lines(grey: Grey, cap: float, smooth_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def level_lines(
+    grey: Grey, cap: NDArray[np.float32], smooth_px: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Where there are level lines, or edges of a ground that is darker than the cells below or above it.
 
     Args:
         grey: uint8 (height, width), a strip or some of its rows.
-        cap: usual contrast of its lines.
+        cap: float32 (width,), usual contrast of its lines.
         smooth_px: length over which grain is averaged along a line.
 
     Returns:
@@ -162,6 +157,6 @@ def level_lines(grey: Grey, cap: float, smooth_px: int) -> tuple[NDArray[np.floa
     return _share(cv2.max(lines, above), cap), _share(cv2.max(lines, below), cap)
 
 
-def _share(lines: cv2.typing.MatLike, cap: float) -> NDArray[np.float32]:
+def _share(lines: cv2.typing.MatLike, cap: NDArray[np.float32]) -> NDArray[np.float32]:
     """1 where there is a line, 0 where there is none."""
-    return np.asarray(lines >= max(_LEAST, _PRESENT * cap), np.float32)
+    return np.asarray(lines >= _PRESENT * cap, np.float32)
