@@ -214,10 +214,11 @@ BARS = (
 def heading(count: int, seed: int, unipen: bool = False) -> str:
     """What the tables show."""
     flag, by = (" --unipen", ", filled in by UNIPEN's test writers") if unipen else ("", "")
+    without = round(count * NEGATIVE_SHARE)
     return (
         f"By `python benchmarks/read_cards.py{flag}`, {time.strftime('%Y-%m-%d')}: {count:,} drawn cards with a "
-        f"VIN{by}, and {round(count * NEGATIVE_SHARE):,} of each kind without a whole one (seed {seed}), read from their "
-        "files. A field is found if the middle of each cell that was read lies within a quarter of a cell of the true one."
+        f"VIN{by}, and {without:,} of each kind without a whole one (seed {seed}), read from their files. "
+        "A field is found if the middle of each cell that was read lies within a quarter of a cell of the true one."
     )
 
 
