@@ -74,14 +74,16 @@ def render(glyphs: Glyphs, index: int, settings: AugmentSettings, rng: np.random
 
 
 def bare(image: Picture, rng: np.random.Generator) -> Picture:
-    """An EMNIST picture (28, 28), moved, bent and its stroke changed a little."""
+    """A square picture, bright ink on black as EMNIST has it, moved, bent and its stroke changed a little."""
+    side = len(image)
+    scaled = side / 28  # what is in pixels is meant for EMNIST's pictures
     turn, slant = np.radians(rng.uniform(-8, 8)), rng.uniform(-0.15, 0.15)
     scale = np.diag(np.exp(rng.uniform(-0.1, 0.1, 2)))
     matrix = _rotation(turn) @ np.array([[1.0, slant], [0.0, 1.0]]) @ scale
-    centre = np.array([13.5, 13.5])
-    shift = centre - matrix @ centre + rng.uniform(-1, 1, 2)
+    centre = np.full(2, (side - 1) / 2)
+    shift = centre - matrix @ centre + rng.uniform(-1, 1, 2) * scaled
     placed = np.column_stack([matrix, shift])
-    moved = cv2.warpAffine(bent_image(image, 0.6, rng), placed, (28, 28), flags=cv2.INTER_LINEAR)
+    moved = cv2.warpAffine(bent_image(image, 0.6 * scaled, rng), placed, (side, side), flags=cv2.INTER_LINEAR)
     share = rng.uniform(-0.3, 0.3)
     changed = cv2.dilate(moved, _SMALL) if share > 0 else cv2.erode(moved, _SMALL)
     return cv2.addWeighted(moved, 1 - abs(share), changed, abs(share), 0)  # type: ignore[return-value]

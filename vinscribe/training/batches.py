@@ -5,7 +5,7 @@ Each batch depends on the run's seed and the batch's number alone, whoever makes
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -16,8 +16,9 @@ from torch.utils.data import Dataset, Sampler
 
 from vinscribe.cells import normalise
 from vinscribe.charset import NUM_CLASSES
-from vinscribe.training.augment import AugmentSettings, render
+from vinscribe.training.augment import AugmentSettings, bare, render
 from vinscribe.training.dataset import Split
+from vinscribe.training.extra import CellSet, ExtraCells
 from vinscribe.training.glyphs import Glyphs, ImageGlyphs, PenGlyphs, StrokeGlyphs
 from vinscribe.training.unipen import StrokeSet
 
@@ -29,12 +30,14 @@ class Data:
     Attributes:
         train, validation: EMNIST.
         train_strokes, validation_strokes: recorded pen strokes of different writers; None to do without.
+        extra: an office's own cells; None to do without.
     """
 
     train: Split
     validation: Split
     train_strokes: StrokeSet | None = None
     validation_strokes: StrokeSet | None = None
+    extra: ExtraCells | None = None
 
     def sha256(self) -> str:
         """Of all that is trained on."""
@@ -43,14 +46,16 @@ class Data:
             digest.update(self.train_strokes.labels.tobytes())
             for character in self.train_strokes.strokes:
                 digest.update(b"".join(stroke.tobytes() for stroke in character))
+        if self.extra:
+            digest.update(self.extra.record()["sha256"].encode())
         return digest.hexdigest()
 
 
 @dataclass(frozen=True)
 class Source:
-    """A source of characters, its share of what is drawn, and how often each of its characters is taken."""
+    """A source of characters or finished cells, its share of what is drawn, how often each of its items is taken."""
 
-    glyphs: Glyphs
+    glyphs: Glyphs | CellSet
     share: float
     cumulative: NDArray[np.float64]
 
@@ -60,14 +65,16 @@ class Source:
 
 
 def class_shares(counts: NDArray[np.int64], class_balance: float) -> NDArray[np.float64]:
-    """How often each class is drawn: counts (33,) to the power of 1 - class_balance, adding up to 1; 0 stays 0."""
+    """How often each class is drawn: its count to the power of 1 - class_balance, adding up to 1; 0 stays 0."""
     shares = np.where(counts > 0, np.maximum(counts, 1).astype(np.float64) ** (1 - class_balance), 0)
     normalised: NDArray[np.float64] = shares / shares.sum()
     return normalised
 
 
 def make_sources(data: Data, class_balance: float, unipen: float, pen: float) -> list[Source]:
-    """EMNIST, the recorded strokes if there are any, and the project's alphabet.
+    """EMNIST, the recorded strokes if there are any, the project's alphabet, and the office's cells if there are any.
+
+    The office's share is taken from all the others alike.
 
     Args:
         data: of the run.
@@ -83,7 +90,18 @@ def make_sources(data: Data, class_balance: float, unipen: float, pen: float) ->
     if pen:
         sources.append(_source(PenGlyphs(), pen, np.ones(NUM_CLASSES)))
     rest = 1 - sum(source.share for source in sources[1:])
-    return [Source(sources[0].glyphs, rest, sources[0].cumulative), *sources[1:]]
+    sources[0] = replace(sources[0], share=rest)
+    if data.extra:
+        own = _source(data.extra.train, data.extra.share, _cell_weights(data.extra.train))
+        sources = [*(replace(source, share=source.share * (1 - own.share)) for source in sources), own]
+    return sources
+
+
+def _cell_weights(cells: CellSet) -> NDArray[np.float64]:
+    """(N,): a class with the square root of its cells, or one wrong label of a rare one would be drawn all the time."""
+    counts = np.bincount(cells.labels)
+    weights: NDArray[np.float64] = class_shares(counts, 0.5)[cells.labels] / counts[cells.labels]
+    return weights
 
 
 def drawn_shares(sources: Sequence[Source]) -> NDArray[np.float64]:
@@ -91,7 +109,9 @@ def drawn_shares(sources: Sequence[Source]) -> NDArray[np.float64]:
     shares = np.zeros(NUM_CLASSES)
     for source in sources:
         weights = np.diff(source.cumulative, prepend=0)
-        shares += source.share * np.bincount(source.glyphs.labels, weights, NUM_CLASSES) / source.cumulative[-1]
+        counts = np.bincount(source.glyphs.labels, weights, NUM_CLASSES)[:NUM_CLASSES]  # without the illegible ones
+        shares += source.share * counts / source.cumulative[-1]
+    shares /= shares.sum()
     return shares
 
 
@@ -100,7 +120,7 @@ def stroke_glyphs(strokes: StrokeSet) -> StrokeGlyphs:
     return StrokeGlyphs(strokes.strokes, strokes.labels)
 
 
-def _source(glyphs: Glyphs, share: float, weights: NDArray[np.float64]) -> Source:
+def _source(glyphs: Glyphs | CellSet, share: float, weights: NDArray[np.float64]) -> Source:
     return Source(glyphs, share, weights.cumsum())
 
 
@@ -144,8 +164,13 @@ class RenderedBatches(Dataset[tuple[Tensor, Tensor]]):
         labels = np.empty(self.batch_size, np.int64)
         for row in range(self.batch_size):
             source = self.sources[int(np.searchsorted(self._shares[:-1], rng.random(), side="right"))]
-            picture, labels[row] = render(source.glyphs, source.draw(rng), settings, rng)
-            cells[row, 0] = _moved(normalise(picture, self.size_px), rng)
+            index = source.draw(rng)
+            if isinstance(source.glyphs, CellSet):
+                cell, labels[row] = bare(source.glyphs.cells[index], rng), source.glyphs.labels[index]
+            else:
+                picture, labels[row] = render(source.glyphs, index, settings, rng)
+                cell = normalise(picture, self.size_px)
+            cells[row, 0] = _moved(cell, rng)
         return torch.from_numpy(cells), torch.from_numpy(labels)
 
 

@@ -23,6 +23,7 @@ _TRAIN_EXAMPLE = """examples:
   python train.py                        the whole of it: data, training, evaluation, model.h5 and model.onnx
   python train.py --quick                the same in under five minutes, to see it work
   python train.py --network seed --view balanced --out mine
+  python train.py --extra-cells FOLDER   with your own cells beside EMNIST: FOLDER/labels.csv (columns file, label)
   python train.py --release              every run of the result tables, the released model, the tables themselves
 """
 _EVALUATE_EXAMPLE = """examples:
@@ -73,6 +74,17 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="CPU threads, 0 for all cores (default: 1, beside the renderer)")
     parser.add_argument(
         "--unipen", type=Path, metavar="DIR", help="folder of UNIPEN's pen strokes (strokes.jsonl.gz and labels.csv)"
+    )
+    parser.add_argument(
+        "--extra-cells",
+        type=Path,
+        action="append",
+        metavar="FOLDER",
+        help="learn from an office's own cells as well, a folder with a labels.csv as for `evaluate --cells`; a tenth "
+        "of them is kept out to measure on; may be given several times",
+    )
+    parser.add_argument(
+        "--extra-share", type=float, metavar="SHARE", help="of these cells in all that is drawn (default: 0.1)"
     )
     parser.add_argument(
         "--run", dest="run_dir", type=Path, metavar="DIR", help="the run's folder (default: runs/NETWORK-VIEW-seedN)"
@@ -166,12 +178,30 @@ def _run_train(args: argparse.Namespace) -> int:
     for name in ("keras", "h5py", "onnxscript"):  # needed only after the training: say so before it
         if find_spec(name) is None:
             raise ModuleNotFoundError(name=name)
+    _check_extra(args)
     archive = _archive(args)
     if args.release:
         make_release(archive, args.unipen, fresh=args.fresh)
         return 0
     train_and_export(archive, args)
     return 0
+
+
+def _check_extra(args: argparse.Namespace) -> None:
+    """Says what is wrong with the extra cells before anything is downloaded; the pictures are opened later."""
+    if args.extra_share is not None and not args.extra_cells:
+        raise UsageError(f"--extra-share {args.extra_share}: of which cells? Name their folder with --extra-cells")
+    if not args.extra_cells:
+        return
+    if args.release or args.network != "vinscribe":
+        other = "--release" if args.release else f"--network {args.network}"
+        raise UsageError(f"--extra-cells is for a training of our network, not for {other}; leave out one of the two")
+    if args.extra_share is not None and not 0 < args.extra_share < 1:
+        raise UsageError(f"--extra-share {args.extra_share}: must be greater than 0 and less than 1")
+    from vinscribe.labelled import read_labels
+
+    for folder in args.extra_cells:
+        read_labels(folder)
 
 
 def _run_evaluate(args: argparse.Namespace) -> int:

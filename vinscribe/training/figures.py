@@ -19,7 +19,7 @@ from vinscribe.errors import UsageError
 from vinscribe.training.evaluate import ECE_BINS, expected_calibration_error, wilson_interval
 
 _BLUE, _ORANGE, _GREY, _INK = "#1f6fb4", "#d95f02", "#9aa3ab", "#22303c"
-_PARTS = (_BLUE, "#2a9d62", "#8a4fbf")
+_PARTS = (_BLUE, "#2a9d62", "#8a4fbf", "#b8860b")
 _DPI = 110
 
 

@@ -238,7 +238,8 @@ class _Run:
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be resumed."""
-        return {"settings": asdict(self.settings), "train_images": len(self.data.train), "data": self.data.sha256()}
+        identity = {"settings": asdict(self.settings), "train_images": len(self.data.train), "data": self.data.sha256()}
+        return identity | ({"extra": self.data.extra.record()} if self.data.extra else {})
 
     def load(self) -> None:
         """Takes up the checkpoint in the folder, if there is one."""

@@ -5,6 +5,7 @@ Each source draws the ink of one of its characters into a cell of any size, at a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, cast
 
 import cv2
@@ -108,13 +109,17 @@ class PenGlyphs(StrokeGlyphs):
         return _unit(bent_strokes(write(CHARSET[index], rng), 0.6, rng))
 
 
-_GRID = np.stack(np.meshgrid(np.arange(28), np.arange(28)), axis=2).astype(np.float32)
+@lru_cache
+def _grid(side: int) -> NDArray[np.float32]:
+    """(side, side, 2): the x and y of each pixel."""
+    return np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=2).astype(np.float32)
 
 
 def bent_image(image: Ink, bend_px: float, rng: np.random.Generator) -> Ink:
-    """A picture (28, 28), bent smoothly; ``bend_px`` is the standard deviation at coarse nodes."""
+    """A square picture, bent smoothly; ``bend_px`` is the standard deviation at coarse nodes."""
+    side = len(image)
     nodes = rng.normal(0, bend_px, (4, 4, 2)).astype(np.float32)
-    bend = _GRID + cv2.resize(nodes, (28, 28), interpolation=cv2.INTER_CUBIC)
+    bend = _grid(side) + cv2.resize(nodes, (side, side), interpolation=cv2.INTER_CUBIC)
     return cv2.remap(image, bend[..., 0], bend[..., 1], cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 

@@ -23,6 +23,7 @@ from vinscribe.training.dataset import View, make_view
 from vinscribe.training.emnist import Archive, read_pool
 from vinscribe.training.evaluate import Report, fit_temperature, measure
 from vinscribe.training.export import export_model
+from vinscribe.training.extra import EXTRA_SHARE, measure_present, read_extra
 from vinscribe.training.figures import plot_confusion, plot_learning_curves, plot_reliability
 from vinscribe.training.fit import RECIPES, FitResult, FitSettings, fit
 from vinscribe.training.network import input_px
@@ -104,12 +105,21 @@ def run_name(settings: FitSettings, view: str) -> str:
 def train_and_export(archive: Archive, args: argparse.Namespace) -> None:
     """``train.py``: one run, its report on standard output, its models in ``args.out``."""
     settings = settings_from(args)
-    run_dir = args.run_dir or Path("runs") / (run_name(settings, args.view) + ("-quick" if args.quick else ""))
+    kind = ("-quick" if args.quick else "") + ("-extra" if args.extra_cells else "")
+    run_dir = args.run_dir or Path("runs") / (run_name(settings, args.view) + kind)
+    started = time.monotonic()
+    extra = None
+    if args.extra_cells:
+        extra = read_extra(args.extra_cells, input_px(settings.network), args.extra_share or EXTRA_SHARE)
     if args.fresh and run_dir.exists():
         shutil.rmtree(run_dir)
-    started = time.monotonic()
     view, data = load_data(archive, args.view, settings, args.unipen)
+    data = replace(data, extra=extra)
     print(view.text(), file=sys.stderr)
+    present = None
+    if extra:
+        print(extra.text(), file=sys.stderr)
+        present = measure_present(extra.validation)  # before its file is replaced
     if settings.augment and settings.unipen and not data.train_strokes:
         print("no pen strokes (--unipen FOLDER): EMNIST and the project's own alphabet alone", file=sys.stderr)
     try:
@@ -118,9 +128,15 @@ def train_and_export(archive: Archive, args: argparse.Namespace) -> None:
         print(f"\ninterrupted; the same command goes on from the last whole epoch in {run_dir}", file=sys.stderr)
         raise
     result = finish_run(fitted, settings, view, data, run_dir)
-    export_model(fitted.network, result.temperature, training_record(result, archive, args.unipen), args.out)
-    for name, report in result.parts.items():
-        print(f"validation ({name}): {report.micro:.2%}  class mean {report.macro:.2%}")
+    record = training_record(result, archive, args.unipen)
+    if extra:
+        record["training"]["extra_cells"] = extra.record()
+    export_model(fitted.network, result.temperature, record, args.out)
+    measured = {name: (report, "") for name, report in result.parts.items()}
+    if present:
+        measured["extra, before"] = present[1], f"  ({present[0]} as it was)"
+    for name, (report, note) in measured.items():
+        print(f"validation ({name}): {report.micro:.2%}  class mean {report.macro:.2%}{note}")
     print(f"\ntest ({args.view}, {settings.network}, seed {settings.seed})\n{result.test.text()}")
     minutes = (time.monotonic() - started) / 60
     print(f"\nrun folder {run_dir}; wrote {args.out / 'model.h5'} and {args.out / 'model.onnx'}; {minutes:.1f} minutes")
@@ -163,6 +179,8 @@ def _calibrate(fitted: FitResult, parts: list[Part]) -> tuple[float, dict[str, R
     reports = {}
     for part, part_logits in zip(parts, logits, strict=True):
         legible = part.labels != ILLEGIBLE
+        if not legible.any():  # of the office's cells
+            continue
         probs = given_legible(_softmax(part_logits, temperature))
         reports[part.name] = measure(probs[legible], part.labels[legible])
     return temperature, reports

@@ -13,6 +13,9 @@ from vinscribe.training.batches import Data, class_shares, stroke_glyphs
 from vinscribe.training.evaluate import fit_temperature, negative_log_likelihood
 from vinscribe.training.glyphs import Glyphs, ImageGlyphs
 
+EXTRA = "extra"
+"""Name of the part with the office's cells."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -24,19 +27,20 @@ class Part:
 
 
 def validation_parts(data: Data, settings: AugmentSettings | None, size_px: int, seed: int = 0) -> list[Part]:
-    """EMNIST as it is; and where training renders, EMNIST and the recorded strokes in rendered cells.
+    """EMNIST as it is; where training renders, EMNIST and the recorded strokes in rendered cells; the office's cells.
 
     The cells are the same in every epoch and every run.
     """
     bare = [normalise(image, size_px) for image in data.validation.images]
     parts = [Part("emnist", np.stack(bare), data.validation.labels)]
-    if settings is None or settings.bare == 1:
-        return parts
-    images = ImageGlyphs(data.validation.images, data.validation.labels)
-    parts.append(_rendered_part("cells", images, np.arange(len(bare))[::3], settings, size_px, seed))
-    if data.validation_strokes:
-        strokes = data.validation_strokes
-        parts.append(_rendered_part("unipen", stroke_glyphs(strokes), np.arange(len(strokes)), settings, size_px, seed))
+    if settings is not None and settings.bare < 1:
+        images = ImageGlyphs(data.validation.images, data.validation.labels)
+        parts.append(_rendered_part("cells", images, np.arange(len(bare))[::3], settings, size_px, seed))
+        if data.validation_strokes:
+            glyphs, every = stroke_glyphs(data.validation_strokes), np.arange(len(data.validation_strokes))
+            parts.append(_rendered_part("unipen", glyphs, every, settings, size_px, seed))
+    if data.extra and len(data.extra.validation):
+        parts.append(Part(EXTRA, data.extra.validation.cells, data.extra.validation.labels))
     return parts
 
 
@@ -67,7 +71,7 @@ class Validation:
 
     The loss is the cross-entropy at the best temperature, the mean over the parts, EMNIST's classes weighted as
     training draws them: label smoothing makes a network timid and balancing shifts its priors, and neither may decide
-    which epoch was the best.
+    which epoch was the best. The office's cells count with their share of the training: a few dozen must not decide.
 
     Args:
         data: of the run.
@@ -82,7 +86,11 @@ class Validation:
         self.inputs = torch.from_numpy(np.concatenate([part.cells for part in parts]))[:, None]
         self.labels = np.concatenate([part.labels for part in parts])
         self.part_of = np.repeat(np.arange(len(parts)), [len(part.labels) for part in parts])
-        self.weights = np.concatenate([_weights(part, class_balance) / len(parts) for part in parts])
+        own = data.extra.share if data.extra and EXTRA in self.names else 0.0
+        each = (1 - own) / (len(parts) - (EXTRA in self.names))
+        shares = [own if name == EXTRA else each for name in self.names]
+        weights = [_weights(part, class_balance) * share for part, share in zip(parts, shares, strict=True)]
+        self.weights = np.concatenate(weights)
 
     def measure(self, network: nn.Module) -> dict[str, float]:
         """val_loss, and val_NAME: the accuracy on each part."""
