@@ -26,6 +26,7 @@ from vinscribe.expected import ExpectedVins
 from vinscribe.field import find_fields
 from vinscribe.images import list_pictures, natural_order, read_grey
 from vinscribe.pages import BrokenPage, read_pages
+from vinscribe.siblings import with_siblings
 from vinscribe.template import MISFIT, Template
 from vinscribe.views import outputs_of_views, views, views_of_all
 from vinscribe.vin import VIN_LENGTH
@@ -183,7 +184,7 @@ class Reader:
             UsageError, ModelError: see `decoder`.
         """
         if self._template is None:
-            fields, none = find_fields(page), "no row of 17 cells found"
+            fields, none = with_siblings(page, find_fields(page)), "no row of 17 cells found"
         else:
             fields, none = self._template.fields(page), MISFIT
         if not fields:
