@@ -55,24 +55,29 @@ def register(subparsers: Any) -> None:
         help="table: a line for each VIN (default); jsonl: all that is known of it; csv: for spreadsheets",
     )
     _add_scan_arguments(read)
-    read.add_argument(
+    add_reading_arguments(read)
+    read.set_defaults(run=_run)
+
+
+def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what every command that reads VINs takes: ``--market``, ``--expected``, ``--threshold``, ``--model``."""
+    parser.add_argument(
         "--market",
         choices=MARKETS,
         default="any",
         help="where the vehicles were sold, which says how many have a check digit (default: any)",
     )
-    read.add_argument(
+    parser.add_argument(
         "--expected", metavar="FILE", help="VINs that are known already, one a line, or CSV with a column vin"
     )
-    read.add_argument(
+    parser.add_argument(
         "--threshold",
         type=float,
         default=THRESHOLD,
         metavar="P",
         help=f"accept a VIN that is right with this probability (default: {THRESHOLD})",
     )
-    read.add_argument("--model", metavar="FILE", help="another model: .onnx, or .h5 where Keras is installed")
-    read.set_defaults(run=_run)
+    parser.add_argument("--model", metavar="FILE", help="another model: .onnx, or .h5 where Keras is installed")
 
 
 def _add_scan_arguments(read: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import argparse
 from typing import Any
 
 from vinscribe.errors import UsageError
-from vinscribe.read_command import MARKETS, THRESHOLD
+from vinscribe.read_command import add_reading_arguments
 
 PORT = 8017
 
@@ -57,18 +57,7 @@ def register(subparsers: Any) -> None:
     review.add_argument(
         "--template", metavar="FILE", help="where the VIN is on these scans, by vinscribe template make"
     )
-    review.add_argument("--market", choices=MARKETS, default="any", help="where the vehicles were sold (default: any)")
-    review.add_argument(
-        "--expected", metavar="FILE", help="VINs that are known already, one a line, or CSV with a column vin"
-    )
-    review.add_argument(
-        "--threshold",
-        type=float,
-        default=THRESHOLD,
-        metavar="P",
-        help=f"accept a VIN that is right with this probability (default: {THRESHOLD})",
-    )
-    review.add_argument("--model", metavar="FILE", help="another model: .onnx, or .h5 where Keras is installed")
+    add_reading_arguments(review)
     review.add_argument("--workers", type=int, metavar="N", help="processes that read (default: all cores but one)")
     review.set_defaults(run=_run)
 
