@@ -107,7 +107,8 @@ def read_extra(folders: Sequence[Path], size_px: int, share: float = EXTRA_SHARE
             f"{', '.join(map(str, folders))}: {len(files):,} cells, and by their pixels all are kept out for "
             "validation; add more, a few hundred at least"
         )
-    return ExtraCells(*(CellSet(cells[rows], labels[rows]) for rows in (~kept_out, kept_out)), share=share)
+    train, validation = (CellSet(cells[rows], labels[rows]) for rows in (~kept_out, kept_out))
+    return ExtraCells(train, validation, share)
 
 
 def _is_kept_out(picture: NDArray[np.uint8]) -> bool:
