@@ -20,13 +20,14 @@ _MIN_PURITY = 0.3  # share of all lines of the right kind, in between, that are 
 _MIN_SEEN = 0.65  # share of the teeth, from the first to the last, that must be seen
 _LEAST_SHARE = 0.24  # of a row's cells: a comb of fewer teeth is no part of it, a group of boxes say
 _MIN_SHARE = 0.5  # of a row's cells: so many teeth must be seen before anything else is known
+_SAME_HEIGHT = 0.15  # share by which the lengths of their lines may differ
 _SAME_PITCH = 0.03  # share by which the pitches of two groups may differ
 _SURPLUS = 4  # so many teeth more than needed are followed
 _MOST_ROWS = 4.0  # pitches that are looked at, up and down together, along a comb
 _TASTE = 4  # so many places to the right and to the left are tried first, and half of them must be taken
 _NEAR_PX, _NEAR = 2.0, 0.1  # a rail is so near to the ends of teeth, and nearer by this times their length
-_TOGETHER = 2.0  # by so much the teeth of other groups raise a comb's merit at most
-_SHORT = 0.6  # of the pitch: shorter lines are no sides of boxes
+_TOGETHER = 3.0  # by so much the teeth of other groups raise a comb's merit at most
+_SHORT = 0.65  # of the pitch: shorter lines are no sides of boxes
 _MOST_WEIGHED = 150  # combs of a page
 _STEP_PX = 3  # it darkens in so much room
 _RAIL_DARK = 0.5  # a rail is as dark as the teeth, about
@@ -95,6 +96,7 @@ def _promising(combs: list[Comb], count: int) -> list[Comb]:
     y = np.array([comb.y.mean() for comb in combs])
     pitch = np.array([comb.pitch for comb in combs])
     teeth = np.array([len(comb.x) for comb in combs])
+    height = np.array([comb.height for comb in combs])
     merit = np.array([comb.merit for comb in combs])
     together = teeth.copy()
     chosen: list[int] = []
@@ -102,11 +104,13 @@ def _promising(combs: list[Comb], count: int) -> list[Comb]:
         if teeth[at] < _MIN_SHARE * count:
             level = (np.abs(y - y[at]) < 0.3 * pitch[at]) & (np.abs(pitch / pitch[at] - 1) < _SAME_PITCH)
             level &= (left > right[at]) | (right < left[at])
+            level &= np.abs(height - height[at]) <= _SAME_HEIGHT * height[at] + _STEP_PX
             together[at] += teeth[level].sum()
             if together[at] < _MIN_SHARE * count or level[chosen].any():
                 continue
         chosen.append(at)
-    merit = merit * (np.minimum(together, count + 2) / np.maximum(teeth, 1)).clip(1, _TOGETHER)
+    high = height >= _SHORT * pitch  # short lines in groups are text, mostly
+    merit = merit * (np.minimum(together, count + 2) / np.maximum(teeth, 1)).clip(1, np.where(high, _TOGETHER, 1.0))
     chosen.sort(key=lambda at: -merit[at])
     return [replace(combs[at], merit=float(merit[at])) for at in chosen]
 
@@ -197,7 +201,7 @@ def _followed(ticks: Ticks, index: _Index, first: Ints, second: Ints, way: int, 
         )
         low, high = low + drift, high + drift
         missed = np.where(hit, 0, missed + 1)
-        going = missed < 3
+        going = missed < 2
         if not going.any():
             break
         active, missed = active[going], missed[going]
@@ -244,6 +248,7 @@ def _weighed(comb: Comb, ticks: Ticks, count: int) -> Comb:
     x = np.interp(places, comb.places, comb.x)
     slope, foot = np.polyfit(comb.places, comb.y, 1)
     y = slope * places + foot
+    whole = (len(comb.x) / (int(comb.places[-1]) + 1)) ** 2
     covered = []
     near_px = round(_NEAR_PX + _NEAR * comb.height)
     for way in (-1, 1):
@@ -253,9 +258,9 @@ def _weighed(comb: Comb, ticks: Ticks, count: int) -> Comb:
         covered.append(float((steps >= _RAIL_DARK * comb.dark).mean()))
     if comb.height < _SHORT * comb.pitch:  # teeth must stand on a rail; text has feet, too, but gaps between them
         covered = [max(covered) ** 3] * 2
+        whole **= 2
     rails = 1 - _RAIL - _BOTH + _RAIL * max(covered) + _BOTH * min(covered)
-    whole = len(comb.x) / (int(comb.places[-1]) + 1)
-    return replace(comb, merit=comb.merit * rails * whole**2 * min(1.0, (count + 2) / len(comb.x)))
+    return replace(comb, merit=comb.merit * rails * whole * min(1.0, (count + 2) / len(comb.x)))
 
 
 def _purity(ticks: Ticks, index: _Index, pattern: Ints, first: Ints, last: Ints, counts: Ints) -> Floats:

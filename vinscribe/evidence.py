@@ -24,10 +24,11 @@ _MOST_COMB_HEIGHT_PX = round(1.65 * PITCH_PX)
 _INNER = 0.75  # share of a line between two rows of boxes that must be seen
 _AROUND_PX = 12  # rows of pixels above and below a rail that it is seen in
 _GRAIN_PX = 3
+_OWN_EDGES_PX = 5  # edges so near to a line are its own
 _JOINT_PX = 3  # so much before a cell is seen whether another one meets it
 _RAIL_END = 0.5  # worth of the end of a rail in place of a side
 _SIDE = 0.25  # worth of a side of a cell, the rails having the rest
-_CERTAIN_CELL = 0.55
+_CERTAIN_CELL = 0.6
 _SEEN, _SIDELESS = 0.4, 2.0  # a side is seen; what counts against a cell without any
 _RAIL_INSET, _PART = 0.08, 0.2  # of a cell: rails are looked at from so far inside it, in parts so wide
 _WIDE_PX = 5  # what is wider may be more than one line
@@ -154,7 +155,9 @@ class Evidence:
         self.broken = cv2.dilate(strip.teeth[inside], np.ones((1, 3))).mean(axis=0)
         sides = [strip.rails[side][max(at - 2, 0) : at + 3].max(axis=0) for side, at in self._bounds()]
         self.rails = np.asarray(np.mean(sides, axis=0), np.float32)
-        self._sides = np.maximum(self.lines, edges)
+        # A line has edges of its own.
+        lined = cv2.dilate(self.lines[None], np.ones((1, 2 * _OWN_EDGES_PX + 1), np.uint8))[0] >= _THERE
+        self._sides = np.where(lined, self.lines, np.maximum(self.lines, edges))
         self.tooth = self._near(self._sides)
         self.tooth[_rail_ends(self.rails)] = np.maximum(self.tooth[_rail_ends(self.rails)], _RAIL_END)
         beside = _window(np.pad(self._unbroken(strip), _JOINT_PX), 3)
@@ -200,17 +203,21 @@ class Evidence:
 
     def cell(self, width: int) -> NDArray[np.float32]:
         """How much speaks for a cell whose left side is at each column: 1 if both sides and the rails are there."""
+        worth = np.full(len(self.tooth), -1.0, np.float32)
+        inside = max(len(worth) - width, 0)
+        sides = self.tooth[:inside], self.tooth[width:]
+        worth[:inside] = _SIDE * (sides[0] + sides[1]) + (1 - 2 * _SIDE) * self._between(width)
+        worth[:inside] -= _SIDELESS * (np.maximum(*sides) < _SEEN)
+        return worth
+
+    def _between(self, width: int) -> NDArray[np.float32]:
+        """How much of the rails there is from each column on, 0 to 1; gaps count more than that they are short."""
         part = max(3, round(_PART * width))
         means = _window(self.rails, part)
-        worth = np.full(len(self.rails), -1.0, np.float32)
-        left = np.arange(max(len(worth) - width, 0))
+        left = np.arange(max(len(means) - width, 0))
         parts = np.linspace(_RAIL_INSET * width + part / 2, (1 - _RAIL_INSET) * width - part / 2, 4)
         seen = np.stack([means[left + round(float(at))] for at in parts])
-        rails = (seen.mean(axis=0) + seen.min(axis=0)) / 2
-        sides = self.tooth[left], self.tooth[left + width]
-        worth[left] = _SIDE * (sides[0] + sides[1]) + (1 - 2 * _SIDE) * rails
-        worth[left] -= _SIDELESS * (np.maximum(*sides) < _SEEN)
-        return worth
+        return np.asarray((seen.mean(axis=0) + seen.min(axis=0)) / 2, np.float32)
 
     def middles(self, columns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Middles of the upright lines near these columns, or the columns where there is none."""
@@ -222,19 +229,20 @@ class Evidence:
         off = (lines * places).sum(axis=1) / np.maximum(total, 1e-6)
         return np.where(total > _THERE, columns + off, columns).astype(np.float64)
 
-    def others(self, width: int, narrowest: int, slack_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """How certainly a cell of at most a width, and at least another, ends, and begins, at each column, 0 to 1."""
-        near = np.ones((1, 2 * slack_px + 1), np.uint8)
-        before, behind = (np.asarray(cv2.dilate(rails[None], near)[0]) for rails in (self.joined, self._going))
+    def others(self, widths: tuple[int, ...], closed: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """How certainly a cell of one of the widths ends, and begins, at each column, 0 to 1.
+
+        ``closed`` asks for rails up to its very corners, as ink may seem to bound a cell in part of another one.
+        """
         ends, begins = np.zeros_like(self.tooth), np.zeros_like(self.tooth)
-        for size in range(narrowest, width + 1, 2):
-            right, closed = np.zeros_like(self.tooth), np.zeros_like(self.tooth)
-            right[: len(right) - size] = self.tooth[size:]
-            closed[: len(right) - size] = before[size:]
-            there = np.minimum.reduce([self.cell(size), self.tooth, right, behind, closed])
-            there = np.where(there >= _CERTAIN_CELL, there, 0).astype(np.float32)
-            begins = np.maximum(begins, there)
-            ends[size:] = np.maximum(ends[size:], there[: len(there) - size])
+        for size in widths:
+            inside = max(len(ends) - size, 0)
+            there = np.minimum.reduce([self._between(size), self.tooth[:inside], self.tooth[size:]])
+            if closed:
+                there = np.minimum.reduce([there, self._going[:inside], self.joined[size:]])
+            there[there < _CERTAIN_CELL] = 0
+            begins[:inside] = np.maximum(begins[:inside], there)
+            ends[size:] = np.maximum(ends[size:], there)
         return ends, begins
 
     def cells(self, first: int, last: int) -> list[tuple[int, bool]]:
@@ -257,7 +265,8 @@ class Evidence:
         middles = [round((start + end) / 2) for start, end in lines]
         width = max(b - a for a, b in pairwise([*middles, middles[0] + PITCH_PX]))
         if width < _LEAST_CELL * PITCH_PX:
-            return [touching]
+            # Two cells to a pitch: of cells so narrow, every other line was taken for a comb.
+            return [] if len(lines) == 2 else [touching]
         weakest = min(teeth[(middle - turn) % PITCH_PX] for middle in middles)
         found = (width, len(lines) != 2)
         return [found] if len(lines) == 2 and weakest > _CERTAIN else [found, touching]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from vinscribe.combs import Comb, find_combs
 from vinscribe.lines import Floats, Grey, find_ticks, reduced, skew
@@ -16,17 +17,23 @@ from vinscribe.rows import Row, find_rows
 from vinscribe.strip import PITCH_PX, Strip, cut_strip
 from vinscribe.vin import VIN_LENGTH
 
-_FIRST_PX = 1700  # the page's longer side as it is looked at first: 200 dpi of A5
+_FIRST_PX = 1400  # the page's longer side as it is looked at first: 200 dpi of A5
 _SECOND_PX = 2500  # and if need be: 200 dpi of A4
-_SMALL_CELL_PX = 36.0  # if cells are smaller at first sight, there may be more, too small to be seen
+_SMALL_CELL_PX = 28.0  # if cells are smaller at first sight, there may be more, too small to be seen
 _TWO_TONES, _DOTS_PX = 0.995, (4, 4)  # share of a page's pixels; their usual pattern
 _LEAST_SCORE = 0.67
+_SURE_SCORES = {"boxes": 0.93, "separate": 0.93, "comb": 0.88}  # with such a row, no larger picture is searched
+_MUCH = 1.1  # by less a page is hardly reduced
+_CERTAIN_WAY = 0.5  # see `skew`: from this on, text runs up or down, or does not
 _GOOD_SCORE = 0.8  # with such a row, the page need not be searched sideways
+_LEAST_MERIT = 0.08  # of a comb, in teeth, for each cell of a row
 _MOST_COMBS = 60  # of a page that are looked at closely
-_MOST_VAIN = 8  # and one after the other without finding a row
+_MOST_VAIN = 5  # and one after the other without finding a row
 _MOST_HERE = 2  # combs at the same place
+_COARSE_PX, _PAPER_PX = 8, 160  # grounds are looked for so coarsely; they are less high than this
+_DARKER, _DARK = 0.95, 130  # than the paper around; than paper can be
 _BESIDE = 6  # so many cells' room is looked at on either side of a row: groups have gaps
-_WORTH = 0.2  # of the merit of a comb that a good row came of; combs of less are not looked at
+_WORTH = 0.22  # of the merit of a comb that a good row came of; combs of less are not looked at
 _UPSIDE_DOWN = 0.5  # by this the score of a row is multiplied when it is taken to be upside down
 _STRAIGHT_DEGREES = 0.3  # less need not be turned back
 
@@ -67,8 +74,8 @@ def find_fields(page: Grey, count: int = VIN_LENGTH) -> list[Field]:
     page = _toned(page)
     small, factor = reduced(page, _FIRST_PX)
     fields = _looked_for(small, factor, count)
-    good = [field for field in fields if field.score >= _GOOD_SCORE]
-    if factor > 1 and min((_width_px(field) for field in good), default=0.0) < _SMALL_CELL_PX * factor:
+    sure = [field for field in fields if field.score >= _SURE_SCORES.get(field.kind, 1.0)]
+    if factor > _MUCH and min((_width_px(field) for field in sure), default=0.0) < _SMALL_CELL_PX * factor:
         fields += _looked_for(*reduced(page, _SECOND_PX), count)
     best = sorted(fields, key=lambda field: -field.score)
     return [field for at, field in enumerate(best) if not any(_equal(field, other) for other in best[:at])]
@@ -96,7 +103,8 @@ def _looked_for(page: Grey, factor: float, count: int) -> list[Field]:
     """Rows of a page whose sides were divided by a factor, in pixels of what it was."""
     degrees, sideways = skew(page)
     fields: list[Field] = []
-    for quarter in (sideways, not sideways):
+    quarters = (sideways > 0, sideways <= 0) if abs(sideways) < _CERTAIN_WAY else (sideways > 0,)
+    for quarter in quarters:
         straight, back = _straightened(page, degrees, int(quarter), factor)
         fields += _fields(straight, back, count, 1.0 if quarter else _UPSIDE_DOWN)
         if any(field.score >= _GOOD_SCORE for field in fields):
@@ -128,13 +136,13 @@ def _fields(page: Grey, back: Floats, count: int, upside_down: float) -> list[Fi
     least_merit = 0.0
     vain = 0
     for comb, picture in _combs(page, count):
-        if comb.merit < least_merit or vain == _MOST_VAIN:
+        if comb.merit < max(least_merit, _LEAST_MERIT * count) or vain == _MOST_VAIN:
             break
         here = [at for at, field in enumerate(found) if _holds(field, *_middle(comb))]
         if comb.height < 1.5 * comb.pitch and any(teeth[at] >= len(comb.x) for at in here):
             continue  # found already, and this is not a stack of rows
         vain += 1
-        strip = cut_strip(picture, comb, max(_BESIDE // 2, count + _BESIDE - int(comb.places[-1])))
+        strip = cut_strip(picture, comb, _reach(comb, count))
         for row in find_rows(strip, *_ends(strip, comb), count):
             if row.score < _LEAST_SCORE:
                 continue
@@ -152,10 +160,11 @@ def _fields(page: Grey, back: Floats, count: int, upside_down: float) -> list[Fi
 
 def _combs(page: Grey, count: int) -> list[tuple[Comb, Grey]]:
     """The most promising combs of dark lines and of bright ones, and the picture in which they are dark."""
-    pictures = [page]
-    if _has_dark_ground(page):
-        pictures.append(np.asarray(cv2.bitwise_not(page), np.uint8))
-    combs = [(comb, picture) for picture in pictures for comb in find_combs(find_ticks(picture), count)]
+    combs = [(comb, page) for comb in find_combs(find_ticks(page), count)]
+    dark = _dark_ground(page)
+    if dark.any():
+        picture = np.asarray(cv2.bitwise_not(page), np.uint8)
+        combs += [(comb, picture) for comb in find_combs(find_ticks(picture).within(dark, _COARSE_PX), count)]
     chosen: list[tuple[Comb, Grey]] = []
     for comb, picture in sorted(combs, key=lambda each: -each[0].merit):
         # A row makes one comb, or two of its left and right sides; a line of text makes many.
@@ -179,16 +188,29 @@ def _worth(score: float, teeth: int) -> float:
     return score + 0.005 * teeth
 
 
+def _reach(comb: Comb, count: int) -> int:
+    """How far beyond a comb's ends a row of cells may reach that it is part of, in pitches."""
+    span = int(comb.places[-1])
+    if span > count + 1:  # several rows side by side
+        return count + 1
+    return max(_BESIDE // 2, count + _BESIDE - span)
+
+
 def _ends(strip: Strip, comb: Comb) -> tuple[int, int]:
     """Columns of a comb's first and last tooth in its strip."""
     return -strip.start * PITCH_PX, (int(comb.places[-1]) - strip.start) * PITCH_PX
 
 
-def _has_dark_ground(page: Grey) -> bool:
-    """Whether a good part of the page is darker than paper is: there lines may be brighter than their ground."""
-    coarse = cv2.medianBlur(np.asarray(cv2.resize(page, None, fx=1 / 8, fy=1 / 8, interpolation=cv2.INTER_AREA)), 5)
-    paper = max(float(np.percentile(coarse, 75)), 150.0)
-    return bool((coarse < 0.93 * paper).mean() > 0.03)
+def _dark_ground(page: Grey) -> NDArray[np.bool_]:
+    """Where the page is darker than the paper around: there lines may be brighter than their ground.
+
+    One value for every _COARSE_PX by _COARSE_PX pixels.
+    """
+    size = [max(1, side // _COARSE_PX) for side in reversed(page.shape)]
+    bright = cv2.dilate(page, np.ones((5, 5), np.uint8))  # without text
+    coarse = cv2.medianBlur(np.asarray(cv2.resize(bright, size, interpolation=cv2.INTER_AREA), np.uint8), 5)
+    paper = cv2.morphologyEx(coarse, cv2.MORPH_CLOSE, np.ones((_PAPER_PX // _COARSE_PX,) * 2, np.uint8))
+    return np.asarray((coarse < _DARKER * paper.astype(np.float32)) | (coarse < _DARK), np.bool_)
 
 
 def _on_page(strip: Strip, row: Row) -> Floats:

@@ -43,6 +43,13 @@ class Ticks:
     dark: Floats
     smooth: Grey
 
+    def within(self, mask: NDArray[np.bool_], size_px: int) -> "Ticks":
+        """Those whose middles are where a mask says, which has one value for every so many pixels square."""
+        row, column = ((self.top + self.bottom) / 2 // size_px, self.x // size_px)
+        last = np.array(mask.shape) - 1
+        inside = mask[row.astype(np.int64).clip(0, last[0]), column.astype(np.int64).clip(0, last[1])]
+        return Ticks(self.x[inside], self.top[inside], self.bottom[inside], self.dark[inside], self.smooth)
+
 
 def reduced(page: Grey, longest_px: int) -> tuple[Grey, float]:
     """The page, its longer side at most so long, and by how much its sides were divided."""
@@ -53,11 +60,12 @@ def reduced(page: Grey, longest_px: int) -> tuple[Grey, float]:
     return np.asarray(cv2.resize(page, size, interpolation=cv2.INTER_AREA), np.uint8), factor
 
 
-def skew(page: Grey) -> tuple[float, bool]:
+def skew(page: Grey) -> tuple[float, float]:
     """By how many degrees the page's lines and text are turned clockwise, and whether its text runs up or down.
 
     The angle is within 12 degrees, or 0 where there is nothing to see. Of all angles it is the one at which the ink,
-    summed along rows and columns, lies closest together.
+    summed along rows and columns, lies closest together. The second value is positive where text runs up or down,
+    negative where it does not, and the farther from 0 the more certain that is.
     """
     step = max(1, round(max(page.shape) / 800))
     small = cv2.resize(page, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA) if step > 1 else page
@@ -65,7 +73,7 @@ def skew(page: Grey) -> tuple[float, bool]:
     level = max(8.0, float(np.percentile(ink[::2, ::2], 97)) * 0.4)
     y, x = np.nonzero(ink > level)
     if len(x) < 50:
-        return 0.0, False
+        return 0.0, 0.0
     picked = slice(None, None, 1 + len(x) // _SKEW_POINTS)
     points = np.stack([x[picked], y[picked]]) - np.array(small.shape[::-1])[:, None] / 2
     coarse = np.arange(-_MAX_SKEW_DEGREES, _MAX_SKEW_DEGREES + 0.1, 1.0)
@@ -73,7 +81,7 @@ def skew(page: Grey) -> tuple[float, bool]:
     fine = best + np.arange(-0.9, 0.91, 0.15)
     densities = np.array([_density(points, float(angle)) for angle in fine])
     at = int(densities.sum(axis=1).argmax())
-    return float(fine[at]), bool(densities[at, 1] > densities[at, 0])
+    return float(fine[at]), float(np.log(densities[at, 1] / densities[at, 0]))
 
 
 def _density(points: Floats, degrees: float) -> Floats:

@@ -12,6 +12,7 @@ from vinscribe.strip import Strip
 _MOST_CLUTTER = 0.7  # share of a row that upright lines cover; more is no row
 _LEAST_VALUE = 0.6  # of its cells
 _SLACK_PX = 4  # by which equal gaps may differ
+_SURE = 0.98  # value of a row that leaves no doubt
 _COMB = 0.92  # worth of a comb: boxes whose tops cannot be seen well look like one
 _CLEAR = 1.3  # less the share of a row that ink and more covers is its worth
 _NO_CELL = 0.4  # worth of a row of which one cell is not there at all
@@ -46,6 +47,8 @@ def find_rows(strip: Strip, first: int, last: int, count: int) -> list[Row]:
             for width, touching in evidence.cells(first, last):
                 placements = place_cells(evidence, width, count, _LEAST_VALUE)
                 rows += [_row(evidence, placement, width, touching) for placement in placements]
+                if any(placement.value >= _SURE for placement in placements):
+                    break  # no need to try another width
     return sorted(rows, key=lambda row: -row.score)
 
 

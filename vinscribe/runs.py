@@ -25,7 +25,7 @@ _DOUBTFUL, _DOUBT = 0.7, 2.0  # a cell of less than this, times what it lacks
 _OPEN, _SIDE_SEEN = 0.5, 0.4  # a row that ends without a line; less of one than this, and it is none
 _GOES_ON = 7.0  # another cell before the first one, or after the last
 
-_NARROW = 0.7  # a box may be so much narrower than a cell, which has some of the gap
+_NARROW = (0.7, 0.8, 0.9, 1.0)  # of a cell's width, which may hold some of the gap, a box may be
 _SLACK_PX = 3  # a row that goes on may do so a little off its place
 # Between two groups: gaps that are small, wide, and so wide that another cell has room in them.
 _GAPS_PX = (3, 12), (13, PITCH_PX - 5), (PITCH_PX - 4, round(1.6 * PITCH_PX))
@@ -66,26 +66,25 @@ class _Costs:
 def place_cells(evidence: Evidence, width: int, count: int, least: float) -> list[Placement]:
     """The best rows of exactly `count` cells of a width, that do not overlap, and of a least value."""
     seen = evidence.cell(width)
+    if _at_most(seen, count) < least * count:
+        return []
     cell = seen - _DOUBT * np.maximum(0, _DOUBTFUL - seen)
     open_end = np.where(evidence.tooth < _SIDE_SEEN, -_NEVER, _OPEN * (1 - evidence.tooth)).astype(np.float32)
     begin, end = open_end, _moved(open_end, -width)
     apart = _APART * (1 - evidence.joined) if width == PITCH_PX else np.zeros_like(cell)
     # Between two cells that touch, the one ends where the other begins; boxes apart have a gap there.
-    ahead, after = _others(evidence, width, width, 0)
+    ahead, after = _others(evidence, width, (width,), True)
     # In the widest gaps there may be a cell, with gaps of its own.
     inside = _best(ahead, _GAPS_PX[2][1] - PITCH_PX, 0)
     found = [_NEW_GROUP + cost * evidence.joined for cost in _JOINED]
     group = (found[0] + ahead, found[1] + ahead, found[2] + inside)
     costs = _Costs(apart, group, after)
-    narrow = round(_NARROW * width) if evidence.band.kind == "boxes" else width
-    longer = [_best(cost, _SLACK_PX, _SLACK_PX) for cost in _others(evidence, width, narrow, _SLACK_PX)]
+    boxes = evidence.band.kind == "boxes"
+    narrow = tuple(round(share * width) for share in _NARROW) if boxes else (width,)
+    longer = [_best(cost, _SLACK_PX, _SLACK_PX) for cost in _others(evidence, width, narrow, False)]
     totals = [cell - begin - longer[0]]
     for _ in range(1, count):
-        before = totals[-1]
-        touching = np.maximum.reduce([_moved(before, PITCH_PX + off) - _OFF * off * off for off in (-1, 0, 1)])
-        ways = [touching - costs.touching]
-        ways += [_best_before(before - after, gaps) - cost for gaps, cost in zip(_GAPS_PX, costs.group, strict=True)]
-        totals.append(cell + np.maximum.reduce(ways))
+        totals.append(cell + _best_way(totals[-1], costs))
     totals[-1] = totals[-1] - end - longer[1]
     placements: list[Placement] = []
     last = totals[-1].copy()
@@ -97,11 +96,18 @@ def place_cells(evidence: Evidence, width: int, count: int, least: float) -> lis
     return placements
 
 
-def _others(evidence: Evidence, width: int, narrowest: int, slack_px: int) -> tuple[Values, Values]:
+def _others(evidence: Evidence, width: int, widths: tuple[int, ...], closed: bool) -> tuple[Values, Values]:
     """What there is against a row that begins, or whose last cell begins, at each column: cells beside it."""
-    ends, begins = evidence.others(width, narrowest, slack_px)
+    ends, begins = evidence.others(widths, closed)
     gap = PITCH_PX - width
     return _GOES_ON * _best(ends, gap, 0), _GOES_ON * _moved(_best(begins, gap, 0), -PITCH_PX)
+
+
+def _at_most(cell: Values, count: int) -> float:
+    """More than so many cells that do not overlap cannot be worth together."""
+    size = PITCH_PX - 1
+    bins = np.pad(cell, (0, -len(cell) % size), constant_values=0).reshape(-1, size).max(axis=1)
+    return float(np.sort(bins)[-count:].clip(0).sum())
 
 
 def _moved(values: Values, by: int) -> Values:
@@ -121,9 +127,18 @@ def _best(values: Values, before: int, after: int) -> Values:
     return np.asarray(best[0], np.float32)
 
 
-def _best_before(values: Values, gaps_px: tuple[int, int]) -> Values:
-    """The best value of the cells that may end the group before, at the distance of a gap."""
-    return _moved(_best(values, gaps_px[1] - gaps_px[0], 0), PITCH_PX + gaps_px[0])
+def _best_way(before: Values, costs: _Costs) -> Values:
+    """The best value of the cell before one at each column, that it touches or that ends the group before."""
+    room = PITCH_PX + _GAPS_PX[-1][1]
+    size = len(before)
+    padded = np.concatenate([np.full(room, _NEVER, np.float32), before])
+    near = [padded[room - PITCH_PX + off :][:size] - _OFF * off * off for off in (-1, 0, 1)]
+    best = np.maximum.reduce(near) - costs.touching
+    padded[room:] -= costs.after
+    for (least, most), cost in zip(_GAPS_PX, costs.group, strict=True):
+        far = _best(padded, most - least, 0)[room - PITCH_PX - least :][:size]
+        best = np.maximum(best, far - cost)
+    return np.asarray(best, np.float32)
 
 
 def _traced(totals: list[Values], costs: _Costs, at: int) -> tuple[Ints, list[int]]:
