@@ -17,7 +17,7 @@ from vinscribe.rows import Row, find_rows
 from vinscribe.strip import PITCH_PX, Strip, cut_strip
 from vinscribe.vin import VIN_LENGTH
 
-_FIRST_PX = 1400  # the page's longer side as it is looked at first: 200 dpi of A5
+_FIRST_PX = 1400  # the page's longer side as it is looked at first: 170 dpi of A5
 _SECOND_PX = 2500  # and if need be: 200 dpi of A4
 _SMALL_CELL_PX = 28.0  # if cells are smaller at first sight, there may be more, too small to be seen
 _TWO_TONES, _DOTS_PX = 0.995, (4, 4)  # share of a page's pixels; their usual pattern
@@ -28,7 +28,7 @@ _CERTAIN_WAY = 0.5  # see `skew`: from this on, text runs up or down, or does no
 _GOOD_SCORE = 0.8  # with such a row, the page need not be searched sideways
 _LEAST_MERIT = 0.08  # of a comb, in teeth, for each cell of a row
 _MOST_COMBS = 60  # of a page that are looked at closely
-_MOST_VAIN = 5  # and one after the other without finding a row
+_MOST_VAIN = 7  # and one after the other without finding a row
 _MOST_HERE = 2  # combs at the same place
 _COARSE_PX, _PAPER_PX = 8, 160  # grounds are looked for so coarsely; they are less high than this
 _DARKER, _DARK = 0.95, 130  # than the paper around; than paper can be
