@@ -92,7 +92,7 @@ def test_a_break_at_any_byte_loses_nothing_and_repeats_nothing(path, seed):
         write_what_is_left(path)
         assert contents(path) == whole
         assert contents(path + ENDING) == notes
-    assert write_what_is_left(path) == []
+        assert write_what_is_left(path) == []
 
 
 def test_resume_begins_where_there_is_nothing(path):
