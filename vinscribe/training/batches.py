@@ -17,10 +17,12 @@ from torch.utils.data import Dataset, Sampler
 from vinscribe.cells import normalise
 from vinscribe.charset import NUM_CLASSES
 from vinscribe.training.augment import AugmentSettings, bare, render
+from vinscribe.training.card_cells import CardCells
 from vinscribe.training.dataset import Split
 from vinscribe.training.extra import CellSet, ExtraCells
 from vinscribe.training.glyphs import Glyphs, ImageGlyphs, PenGlyphs, StrokeGlyphs
 from vinscribe.training.unipen import StrokeSet
+from vinscribe.vin import VIN_LENGTH
 
 
 @dataclass(frozen=True)
@@ -104,15 +106,15 @@ def _cell_weights(cells: CellSet) -> NDArray[np.float64]:
     return weights
 
 
-def drawn_shares(sources: Sequence[Source]) -> NDArray[np.float64]:
-    """How often each character is drawn from all sources together: (33,), adding up to 1."""
+def drawn_shares(sources: Sequence[Source], cards: float = 0.0) -> NDArray[np.float64]:
+    """How often each character is drawn from all sources and a share of cards together: (33,), adding up to 1."""
     shares = np.zeros(NUM_CLASSES)
     for source in sources:
         weights = np.diff(source.cumulative, prepend=0)
         counts = np.bincount(source.glyphs.labels, weights, NUM_CLASSES)[:NUM_CLASSES]  # without the illegible ones
         shares += source.share * counts / source.cumulative[-1]
     shares /= shares.sum()
-    return shares
+    return (1 - cards) * shares + cards / NUM_CLASSES
 
 
 def stroke_glyphs(strokes: StrokeSet) -> StrokeGlyphs:
@@ -142,6 +144,8 @@ class RenderedBatches(Dataset[tuple[Tensor, Tensor]]):
         batch_size: characters per batch.
         size_px: the network's input side.
         seed: of the run.
+        cards: cells of whole cards; None to do without.
+        cards_share: of all characters, how many come from these.
     """
 
     def __init__(
@@ -151,8 +155,11 @@ class RenderedBatches(Dataset[tuple[Tensor, Tensor]]):
         batch_size: int,
         size_px: int,
         seed: int,
+        cards: CardCells | None = None,
+        cards_share: float = 0.0,
     ) -> None:
         self.sources, self.settings = sources, settings
+        self.cards, self.cards_share = cards, cards_share if cards else 0.0
         self.batch_size, self.size_px, self.seed = batch_size, size_px, seed
         self._shares = np.cumsum([source.share for source in sources])
 
@@ -162,7 +169,14 @@ class RenderedBatches(Dataset[tuple[Tensor, Tensor]]):
         settings = next(settings for end, settings in self.settings if number < end)
         cells = np.empty((self.batch_size, 1, self.size_px, self.size_px), np.uint8)
         labels = np.empty(self.batch_size, np.int64)
-        for row in range(self.batch_size):
+        first = 0
+        if self.cards:
+            for _ in range(int(self.cards_share * self.batch_size / VIN_LENGTH + rng.random())):
+                end = min(first + VIN_LENGTH, self.batch_size)
+                drawn, drawn_labels = self.cards.draw(rng)
+                cells[first:end, 0], labels[first:end] = drawn[: end - first], drawn_labels[: end - first]
+                first = end
+        for row in range(first, self.batch_size):
             source = self.sources[int(np.searchsorted(self._shares[:-1], rng.random(), side="right"))]
             index = source.draw(rng)
             if isinstance(source.glyphs, CellSet):

@@ -67,6 +67,9 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="of weights, order and augmentation (default: 0)")
     parser.add_argument("--epochs", type=int, help="most epochs")
     parser.add_argument("--batch-size", type=int, help="images per step")
+    parser.add_argument(
+        "--start", type=Path, metavar="MODEL", help="a model.h5 of our network that goes on learning (default: none)"
+    )
     parser.add_argument("--lr", type=float, help="highest learning rate")
     parser.add_argument("--weight-decay", type=float, help="of AdamW")
     parser.add_argument("--label-smoothing", type=float, help="share of the target spread over all classes")
@@ -172,7 +175,7 @@ def _run_data(args: argparse.Namespace) -> int:
 
 
 def _run_train(args: argparse.Namespace) -> int:
-    from vinscribe.training.release import make_release
+    from vinscribe.training.release import make_release, release_jobs
     from vinscribe.training.runs import train_and_export
 
     for name in ("keras", "h5py", "onnxscript"):  # needed only after the training: say so before it
@@ -181,7 +184,7 @@ def _run_train(args: argparse.Namespace) -> int:
     _check_extra(args)
     archive = _archive(args)
     if args.release:
-        make_release(archive, args.unipen, fresh=args.fresh)
+        make_release(archive, args.unipen, jobs=release_jobs(args.start), fresh=args.fresh)
         return 0
     train_and_export(archive, args)
     return 0

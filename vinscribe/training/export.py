@@ -70,6 +70,45 @@ def export_model(network: nn.Sequential, temperature: float, record: dict[str, A
         h5_path.replace(folder / "model.h5")
 
 
+def load_weights(network: nn.Sequential, path: Path) -> None:
+    """Puts the weights of a ``model.h5`` that `export_model` wrote into a network of the same layers.
+
+    The temperature stays in the last dense layer: the network begins with calibrated logits.
+
+    Raises:
+        TrainingError: the file cannot be read, or is not of such a network.
+    """
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    import keras
+
+    try:
+        weights = [layer.get_weights() for layer in keras.models.load_model(path, compile=False).layers]
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{path}: cannot be read as a Keras model ({error}); give a model.h5") from error
+    stored = [each for each in weights if each]
+    layers = [layer for layer in network if list(layer.parameters())]
+    flattened: tuple[int, ...] | None = None
+    try:
+        for layer, arrays in zip(layers, stored, strict=True):
+            tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
+            if isinstance(layer, nn.Conv2d):
+                values = [tensors[0].permute(3, 2, 0, 1), *tensors[1:]]
+                flattened = (-1, len(arrays[0][0][0][0]))
+            elif isinstance(layer, nn.Linear):
+                kernel = tensors[0].T
+                if flattened:  # Keras has (H, W, C)
+                    kernel = kernel.reshape(len(kernel), *flattened).transpose(1, 2).reshape(kernel.shape)
+                values, flattened = [kernel, tensors[1]], None
+            else:
+                values = tensors
+            own = [*layer.parameters(), *(buffer for buffer in layer.buffers() if buffer.is_floating_point())]
+            for to, value in zip(own, values, strict=True):
+                with torch.no_grad():
+                    to.copy_(value)
+    except (ValueError, RuntimeError, IndexError) as error:
+        raise TrainingError(f"{path}: is of another network ({error}); leave --start out") from error
+
+
 def check_parity(calibrated: nn.Sequential, onnx_path: Path, h5_path: Path, num_images: int = 512) -> float:
     """Largest difference of any probability between the three, on random strokes; ``TrainingError`` above PARITY."""
     readers = [Classifier(path) for path in (onnx_path, h5_path)]

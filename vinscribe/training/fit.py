@@ -16,6 +16,7 @@ import copy
 import json
 import math
 import os
+import shutil
 import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -38,7 +39,10 @@ from vinscribe.training.batches import (
     RenderedBatches,
     make_sources,
 )
+from vinscribe.training.card_cells import CardCells
 from vinscribe.training.checkpoint import load_state, save_state
+from vinscribe.training.export import load_weights
+from vinscribe.training.hands import Hands
 from vinscribe.training.network import build_network, input_px
 from vinscribe.training.validation import Validation, as_float
 
@@ -59,6 +63,8 @@ class FitSettings:
             1 - class_balance.
         unipen: share of recorded pen strokes, where there are any.
         pen: share of the project's own alphabet.
+        cards: of all characters, how many come from whole cards, drawn and scanned; the shares above are of the rest.
+        start: path of a ``model.h5`` with the weights to begin with; empty to begin with random ones.
         batch_size: images per step.
         lr: highest learning rate.
         warmup: share of the steps in which the rate rises to ``lr``; after it, it falls by a half cosine.
@@ -82,6 +88,8 @@ class FitSettings:
     class_balance: float = 0.6
     unipen: float = 0.22
     pen: float = 0.22
+    cards: float = 0.14
+    start: str = ""
     batch_size: int = 128
     lr: float = 3e-3
     warmup: float = 0.1
@@ -107,6 +115,9 @@ class FitSettings:
         return self.epochs - round(self.epochs * self.polish)
 
 
+START_FILE = "start.h5"
+"""In a run's folder: the model that it began with, if any."""
+
 WORKERS = 1
 """Processes that render beside the one that learns; 0 to render in its pauses."""
 
@@ -120,6 +131,7 @@ RECIPES = {
         class_balance=0.0,
         unipen=0.0,
         pen=0.0,
+        cards=0.0,
         lr=1e-3,
         warmup=0.0,
         weight_decay=0.0,
@@ -210,7 +222,11 @@ class _Run:
         self.settings, self.data, self.dir = settings, data, run_dir
         torch.manual_seed(settings.seed)
         # https://docs.pytorch.org/tutorials/intermediate/memory_format_tutorial.html: faster on CPUs as well.
-        self.network = build_network(settings.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = build_network(settings.network)
+        if settings.start and not (run_dir / "checkpoint.pt").exists():
+            shutil.copyfile(settings.start, run_dir / START_FILE)  # which the release may replace
+            load_weights(network, run_dir / START_FILE)
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network) if settings.ema_decay else self.network
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
@@ -336,7 +352,9 @@ def _make_batches(settings: FitSettings, data: Data, polish_from: int) -> Datase
     sources = make_sources(data, settings.class_balance, settings.unipen, settings.pen)
     polished = replace(settings.augment, bare=max(settings.augment.bare, settings.polish_bare))
     phases = [(polish_from, settings.augment), (math.inf, polished)]
-    return RenderedBatches(sources, phases, settings.batch_size, size_px, settings.seed)
+    hands = Hands(data.train_strokes) if data.train_strokes else None
+    cards = CardCells(hands, size_px) if settings.cards else None
+    return RenderedBatches(sources, phases, settings.batch_size, size_px, settings.seed, cards, settings.cards)
 
 
 def _progress(total: int, title: str) -> Any:

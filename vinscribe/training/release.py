@@ -25,7 +25,7 @@ from vinscribe.training.emnist import Archive
 from vinscribe.training.evaluate import measure, mostly_read_as, probs_of_model
 from vinscribe.training.export import export_model
 from vinscribe.training.fit import FitSettings, fit
-from vinscribe.training.runs import finish_run, load_data, recipe, run_name, training_record
+from vinscribe.training.runs import CONTINUED, finish_run, load_data, recipe, run_name, training_record
 
 Job = tuple[FitSettings, str]
 """A run's settings and its view."""
@@ -38,11 +38,12 @@ USER_FIGURES = "93.6 % test, 93.4 % validation"
 """The user's own, for the network ``seed`` on the full EMNIST Balanced."""
 
 
-def release_jobs() -> list[Job]:
-    """Every run of the result tables, the longest first."""
+def release_jobs(start: Path | None = None) -> list[Job]:
+    """Every run of the result tables, the longest first; ours on view ``vin`` may go on from a model that is there."""
     tables = (("vinscribe", "vin"), ("seed", "vin"), ("vinscribe", "balanced"), ("seed", "balanced"))
+    goes_on = {**CONTINUED, "start": str(start)} if start else {}
     return [
-        (replace(recipe(network, view), seed=seed), view)
+        (replace(recipe(network, view), seed=seed, **(goes_on if (network, view) == tables[0] else {})), view)
         for network, view in tables
         for seed in SEEDS.get((network, view), (0, 1, 2))
     ]

@@ -25,20 +25,24 @@ from vinscribe.training.evaluate import Report, fit_temperature, measure
 from vinscribe.training.export import export_model
 from vinscribe.training.extra import EXTRA_SHARE, measure_present, read_extra
 from vinscribe.training.figures import plot_confusion, plot_learning_curves, plot_reliability
-from vinscribe.training.fit import RECIPES, FitResult, FitSettings, fit
+from vinscribe.training.fit import RECIPES, START_FILE, FitResult, FitSettings, fit
 from vinscribe.training.network import input_px
-from vinscribe.training.unipen import LABELS_FILE, STROKES_FILE, read_strokes, split_writers
+from vinscribe.training.unipen import LABELS_FILE, STROKES_FILE, read_strokes, split_writers, without_doubtful
 from vinscribe.training.validation import Part, logits_of, to_inputs, validation_parts
 from vinscribe.training.vin_calibration import VinCalibration, calibrate_vins
 
 QUICK: dict[str, Any] = {"epochs": 3, "samples_per_epoch": 40_000}
 """What ``--quick`` changes in a recipe."""
 
+CONTINUED: dict[str, Any] = {"epochs": 24, "lr": 1.5e-3, "polish": 0.4}
+"""What ``--start`` changes: a model that is there goes on learning, for a shorter time and at a lower rate."""
+
 BALANCED: dict[str, Any] = {
     "epochs": 16,
     "polish": 0.0,
     "unipen": 0.0,
     "pen": 0.0,
+    "cards": 0.0,
     "label_noise": 0.0,
     "augment": AugmentSettings(bare=1.0, illegible=0.0),
 }
@@ -58,6 +62,7 @@ class RunResult:
         validation, test: measures on EMNIST's pictures with that temperature.
         parts: measures on the legible characters of each part of validation.
         vins: how the confidence in whole VINs is calibrated; None for a network that knows EMNIST's pictures alone.
+        start_sha256: of the model whose weights the run began with; empty if there was none.
     """
 
     settings: FitSettings
@@ -70,6 +75,7 @@ class RunResult:
     test: Report
     parts: dict[str, Report]
     vins: VinCalibration | None
+    start_sha256: str = ""
 
 
 def recipe(network: str, view: str) -> FitSettings:
@@ -84,7 +90,8 @@ def load_data(archive: Archive, view_name: str, settings: FitSettings, unipen: P
     if unipen is None or not settings.unipen:
         return view, Data(view.train, view.validation)
     strokes = split_writers(read_strokes(unipen))
-    return view, Data(view.train, view.validation, strokes["train"], strokes["validation"])
+    train, validation = (without_doubtful(strokes[part], ambiguous=True) for part in ("train", "validation"))
+    return view, Data(view.train, view.validation, train, validation)
 
 
 def settings_from(args: argparse.Namespace) -> FitSettings:
@@ -92,6 +99,8 @@ def settings_from(args: argparse.Namespace) -> FitSettings:
     settings = recipe(args.network, args.view)
     if args.quick:
         settings = replace(settings, **QUICK)
+    if args.start:
+        settings = replace(settings, **CONTINUED, start=str(args.start))
     names = ("seed", "epochs", "batch_size", "lr", "weight_decay", "label_smoothing", "patience", "threads")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     return replace(settings, **given)
@@ -160,6 +169,7 @@ def finish_run(fitted: FitResult, settings: FitSettings, view: View, data: Data,
         test=measure(test_probs, view.test.labels),
         parts=reports,
         vins=_calibrate_vins(fitted, temperature, data, settings),
+        start_sha256=hashlib.sha256((run_dir / START_FILE).read_bytes()).hexdigest() if settings.start else "",
     )
     (run_dir / "result.json").write_text(json.dumps(asdict(result), default=_plain, indent=1) + "\n")
     (run_dir / "report.txt").write_text(result.test.text() + "\n")
@@ -194,7 +204,8 @@ def _calibrate_vins(fitted: FitResult, temperature: float, data: Data, settings:
         return _softmax(logits_of(fitted.network, cells).numpy(), temperature)
 
     sources = make_sources(data, settings.class_balance, settings.unipen, settings.pen)
-    return calibrate_vins(probs_of, data, settings.augment, input_px(settings.network), drawn_shares(sources))
+    shares = drawn_shares(sources, settings.cards)
+    return calibrate_vins(probs_of, data, settings.augment, input_px(settings.network), shares)
 
 
 def training_record(result: RunResult, archive: Archive, unipen: Path | None = None) -> dict[str, Any]:
@@ -213,6 +224,7 @@ def training_record(result: RunResult, archive: Archive, unipen: Path | None = N
         "view": result.view,
         "note": result.note,
         "train_images": result.num_train,
+        "start_sha256": result.start_sha256,
         "torch": torch.__version__,
         **summary,
     }

@@ -82,15 +82,17 @@ def read_strokes(folder: Path) -> StrokeSet:
     return StrokeSet(strokes, labels, writers)
 
 
-def without_doubtful(strokes: StrokeSet) -> StrokeSet:
+def without_doubtful(strokes: StrokeSet, ambiguous: bool = False) -> StrokeSet:
     """The characters without those of which a person who looked at them found that they do not show their label.
 
     Most are single strokes of a character whose other strokes were lost. `VERDICTS_FILE` lists them by what they are
     (see `_digest`), with the verdict: ``fragment``, ``other`` (another character), ``scribble``, ``ambiguous``. Looked
-    at were all 1,661 that a model did not read as labelled or that differ from their writer's others.
+    at were all 1,661 that a model did not read as labelled or that differ from their writer's others. With
+    ``ambiguous`` those stay that could be what their label says.
     """
     with VERDICTS_FILE.open(encoding="utf-8", newline="") as file:
-        doubtful = {(row["strokes"], row["label"]) for row in csv.DictReader(file)}
+        rows = [row for row in csv.DictReader(file) if not ambiguous or row["verdict"] != "ambiguous"]
+    doubtful = {(row["strokes"], row["label"]) for row in rows}
     keys = zip(map(_digest, strokes.strokes), strokes.labels.tolist(), strict=True)
     return strokes.select(np.array([(digest, CHARSET[label]) not in doubtful for digest, label in keys], bool))
 

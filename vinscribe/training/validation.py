@@ -10,8 +10,13 @@ from torch import Tensor, nn
 from vinscribe.cells import normalise, normalise_batch
 from vinscribe.training.augment import AugmentSettings, render
 from vinscribe.training.batches import Data, class_shares, stroke_glyphs
+from vinscribe.training.card_cells import CardCells
 from vinscribe.training.evaluate import fit_temperature, negative_log_likelihood
 from vinscribe.training.glyphs import Glyphs, ImageGlyphs
+from vinscribe.training.hands import Hands
+from vinscribe.training.unipen import without_doubtful
+
+_CARDS = 120  # to validate on
 
 EXTRA = "extra"
 """Name of the part with the office's cells."""
@@ -39,6 +44,8 @@ def validation_parts(data: Data, settings: AugmentSettings | None, size_px: int,
         if data.validation_strokes:
             glyphs, every = stroke_glyphs(data.validation_strokes), np.arange(len(data.validation_strokes))
             parts.append(_rendered_part("unipen", glyphs, every, settings, size_px, seed))
+            hands = Hands(without_doubtful(data.validation_strokes))
+            parts.append(Part("cards", *CardCells(hands, size_px).draw_many(_CARDS, [seed, _CARDS])))
     if data.extra and len(data.extra.validation):
         parts.append(Part(EXTRA, data.extra.validation.cells, data.extra.validation.labels))
     return parts

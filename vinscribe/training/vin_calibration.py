@@ -8,7 +8,6 @@ them, against what was written, gives the calibration. Recorded characters that 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,12 +16,11 @@ from torch import Tensor
 from vinscribe.charset import CHARSET, ILLEGIBLE, NUM_CLASSES
 from vinscribe.classifier import given_legible, with_illegible
 from vinscribe.decode import Calibration, Decoder
-from vinscribe.field import Field, cut_cells
 from vinscribe.mixture import FILLED, FILLER
 from vinscribe.priors import Priors, market_priors
 from vinscribe.training.augment import AugmentSettings, render
 from vinscribe.training.batches import Data
-from vinscribe.training.cards import draw_card
+from vinscribe.training.card_cells import draw_cells
 from vinscribe.training.glyphs import Glyphs, ImageGlyphs
 from vinscribe.training.hands import Hands
 from vinscribe.training.unipen import StrokeSet, without_doubtful
@@ -33,8 +31,6 @@ Labels = NDArray[np.int64]
 
 NUM_VINS = 1000
 """Of each kind: bare glyphs, glyphs in cells, strokes on cards."""
-
-_MISPLACED = 0.02  # of a cell's width: how far off the corners of a field are found
 
 
 @dataclass(frozen=True)
@@ -145,13 +141,7 @@ def _cards(strokes: StrokeSet) -> _Draw:
 
     def draw(vin: Labels, rng: np.random.Generator) -> list[NDArray[np.uint8]]:
         text = "".join(CHARSET[label] for label in vin)
-        card = draw_card(int(rng.integers(2**62)), vin=text, hand=hands.choose(text, rng))
-        assert card.truth.cells is not None  # noqa: S101
-        assert card.truth.field is not None  # noqa: S101
-        page = card.image if card.image.ndim == 2 else cv2.cvtColor(card.image, cv2.COLOR_BGR2GRAY)
-        cells = np.array(card.truth.cells)
-        cells += rng.normal(0, _MISPLACED * np.linalg.norm(cells[0, 1] - cells[0, 0]), (1, 4, 2))
-        return cut_cells(np.asarray(page, np.uint8), Field(np.array(card.truth.field), cells, 1.0, "boxes"))
+        return draw_cells(text, hands.choose(text, rng), rng)
 
     return draw
 
