@@ -38,7 +38,8 @@ def draw_cells(
         hand: who writes; the project's own alphabet if None.
         rng: where chance comes from.
         margin: see `vinscribe.field.cut_cells`.
-        negative, dpi: see `vinscribe.training.cards.draw_card`.
+        negative: see `vinscribe.training.cards.draw_card`.
+        dpi: of the scan, likewise.
 
     Returns:
         17 uint8 arrays, of one size in the scan's pixels.
