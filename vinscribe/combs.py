@@ -21,6 +21,7 @@ _MIN_SEEN = 0.65  # share of the teeth, from the first to the last, that must be
 _LEAST_SHARE = 0.24  # of a row's cells: a comb of fewer teeth is no part of it, a group of boxes say
 _MIN_SHARE = 0.5  # of a row's cells: so many teeth must be seen before anything else is known
 _SAME_HEIGHT = 0.15  # share by which the lengths of their lines may differ
+_SAME_END = 0.1  # of their length, by which ends of lines of one kind may differ
 _SAME_PITCH = 0.03  # share by which the pitches of two groups may differ
 _SURPLUS = 4  # so many teeth more than needed are followed
 _MOST_ROWS = 4.0  # pitches that are looked at, up and down together, along a comb
@@ -273,6 +274,6 @@ def _purity(ticks: Ticks, index: _Index, pattern: Ints, first: Ints, last: Ints,
     lengths = np.maximum(end - start, 0)
     comb = np.repeat(np.arange(len(pattern)), lengths)
     between = index.lines[np.arange(len(comb)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + start[comb]]
-    inside = np.minimum(ticks.bottom[between], high[comb]) - np.maximum(ticks.top[between], low[comb])
-    long = np.bincount(comb, inside >= 0.75 * (high - low)[comb], len(pattern))
+    apart = np.maximum(np.abs(ticks.bottom[between] - high[comb]), np.abs(ticks.top[between] - low[comb]))
+    long = np.bincount(comb, apart <= _SAME_END * (high - low)[comb] + _STEP_PX, len(pattern))
     return np.asarray(counts / np.maximum(counts, long), np.float64)

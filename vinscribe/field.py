@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vinscribe.combs import Comb, find_combs
+from vinscribe.ink import inked_share
 from vinscribe.lines import Floats, Grey, find_ticks, reduced, skew
 from vinscribe.rows import Row, find_rows
 from vinscribe.strip import PITCH_PX, Strip, cut_strip
@@ -35,6 +36,8 @@ _DARKER, _DARK = 0.95, 130  # than the paper around; than paper can be
 _BESIDE = 6  # so many cells' room is looked at on either side of a row: groups have gaps
 _WORTH = 0.22  # of the merit of a comb that a good row came of; combs of less are not looked at
 _UPSIDE_DOWN = 0.5  # by this the score of a row is multiplied when it is taken to be upside down
+_EMPTY_COST = 0.5  # what an empty row loses of its score
+_MOST_OVER = 2  # rows at the same place that differ in where they begin or end: the reading tells them apart
 _STRAIGHT_DEGREES = 0.3  # less need not be turned back
 
 
@@ -74,11 +77,19 @@ def find_fields(page: Grey, count: int = VIN_LENGTH) -> list[Field]:
     page = _toned(page)
     small, factor = reduced(page, _FIRST_PX)
     fields = _looked_for(small, factor, count)
-    sure = [field for field in fields if field.score >= _SURE_SCORES.get(field.kind, 1.0)]
-    if factor > _MUCH and min((_width_px(field) for field in sure), default=0.0) < _SMALL_CELL_PX * factor:
-        fields += _looked_for(*reduced(page, _SECOND_PX), count)
+    if factor > _MUCH and not _sure(fields, _SMALL_CELL_PX * factor):
+        small, factor = reduced(page, _SECOND_PX)
+        fields += _looked_for(small, factor, count)
+    if not _sure(fields):
+        fields += _looked_for(small, factor, count, cut=True)
     best = sorted(fields, key=lambda field: -field.score)
     return [field for at, field in enumerate(best) if not any(_equal(field, other) for other in best[:at])]
+
+
+def _sure(fields: list[Field], least_px: float = 0.0) -> bool:
+    """Whether there are rows that leave no doubt, and all of them have cells of a least width."""
+    sure = [field for field in fields if field.score >= _SURE_SCORES.get(field.kind, 1.0)]
+    return min((_width_px(field) for field in sure), default=-1.0) >= least_px
 
 
 def _toned(page: Grey) -> Grey:
@@ -99,14 +110,14 @@ def _equal(field: Field, other: Field) -> bool:
     return bool(np.linalg.norm(apart, axis=1).max() < 0.5 * _width_px(other))
 
 
-def _looked_for(page: Grey, factor: float, count: int) -> list[Field]:
+def _looked_for(page: Grey, factor: float, count: int, cut: bool = False) -> list[Field]:
     """Rows of a page whose sides were divided by a factor, in pixels of what it was."""
     degrees, sideways = skew(page)
     fields: list[Field] = []
     quarters = (sideways > 0, sideways <= 0) if abs(sideways) < _CERTAIN_WAY else (sideways > 0,)
     for quarter in quarters:
         straight, back = _straightened(page, degrees, int(quarter), factor)
-        fields += _fields(straight, back, count, 1.0 if quarter else _UPSIDE_DOWN)
+        fields += _fields(straight, back, count, 1.0 if quarter else _UPSIDE_DOWN, cut)
         if any(field.score >= _GOOD_SCORE for field in fields):
             break
     return fields
@@ -129,13 +140,13 @@ def _straightened(page: Grey, degrees: float, quarter: int, factor: float) -> tu
     return page, back
 
 
-def _fields(page: Grey, back: Floats, count: int, upside_down: float) -> list[Field]:
+def _fields(page: Grey, back: Floats, count: int, upside_down: float, cut: bool) -> list[Field]:
     """Rows of a straight page, both ways up, in the pixels that the matrix `back` leads to."""
     found: list[Field] = []
     teeth: list[int] = []  # of the comb that each came of
     least_merit = 0.0
     vain = 0
-    for comb, picture in _combs(page, count):
+    for comb, picture in _combs(page, count, cut):
         if comb.merit < max(least_merit, _LEAST_MERIT * count) or vain == _MOST_VAIN:
             break
         here = [at for at, field in enumerate(found) if _holds(field, *_middle(comb))]
@@ -147,24 +158,30 @@ def _fields(page: Grey, back: Floats, count: int, upside_down: float) -> list[Fi
             if row.score < _LEAST_SCORE:
                 continue
             cells = _on_page(strip, row)
-            same = [at for at, other in enumerate(found) if _holds(other, *cells.mean(axis=(0, 1)))]
-            if all(_worth(found[at].score, teeth[at]) < _worth(row.score, len(comb.x)) for at in same):
+            score = row.score * (1 - _EMPTY_COST * (1 - inked_share(picture, cells)))
+            field = Field(_outline(cells), cells, score, row.kind)
+            worth = _worth(score, len(comb.x))
+            over = [at for at, other in enumerate(found) if _overlap(field, other)]
+            better = [at for at in over if _worth(found[at].score, teeth[at]) >= worth]
+            if len(better) < _MOST_OVER and not any(_equal(field, found[at]) for at in better):
                 vain = 0
-                kept = [at for at in range(len(found)) if at not in same]
-                found = [*(found[at] for at in kept), Field(_outline(cells), cells, row.score, row.kind)]
+                worse = sorted(set(over) - set(better), key=lambda at: -found[at].score)
+                gone = {at for at in worse if _equal(field, found[at])} | set(worse[_MOST_OVER - 1 - len(better) :])
+                kept = [at for at in range(len(found)) if at not in gone]
+                found = [*(found[at] for at in kept), field]
                 teeth = [*(teeth[at] for at in kept), len(comb.x)]
-                if row.score >= _GOOD_SCORE:
+                if score >= _GOOD_SCORE:
                     least_merit = max(least_merit, _WORTH * comb.merit)
     return [turned for field in found for turned in _both_ways(field, back, upside_down)]
 
 
-def _combs(page: Grey, count: int) -> list[tuple[Comb, Grey]]:
+def _combs(page: Grey, count: int, cut: bool) -> list[tuple[Comb, Grey]]:
     """The most promising combs of dark lines and of bright ones, and the picture in which they are dark."""
-    combs = [(comb, page) for comb in find_combs(find_ticks(page), count)]
+    combs = [(comb, page) for comb in find_combs(find_ticks(page, cut), count)]
     dark = _dark_ground(page)
     if dark.any():
         picture = np.asarray(cv2.bitwise_not(page), np.uint8)
-        combs += [(comb, picture) for comb in find_combs(find_ticks(picture).within(dark, _COARSE_PX), count)]
+        combs += [(comb, picture) for comb in find_combs(find_ticks(picture, cut).within(dark, _COARSE_PX), count)]
     chosen: list[tuple[Comb, Grey]] = []
     for comb, picture in sorted(combs, key=lambda each: -each[0].merit):
         # A row makes one comb, or two of its left and right sides; a line of text makes many.
@@ -222,6 +239,12 @@ def _on_page(strip: Strip, row: Row) -> Floats:
 
 def _outline(cells: Floats) -> Floats:
     return np.array([cells[0, 0], cells[-1, 1], cells[-1, 2], cells[0, 3]])
+
+
+def _overlap(field: Field, other: Field) -> bool:
+    """Whether the middle of one of two rows lies in the other."""
+    middles = field.cells.mean(axis=(0, 1)), other.cells.mean(axis=(0, 1))
+    return _holds(field, *middles[1]) or _holds(other, *middles[0])
 
 
 def _holds(field: Field, x: float, y: float) -> bool:

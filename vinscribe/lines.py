@@ -26,6 +26,7 @@ _ALONG_PX = 24  # a line ends where it is much fainter than
 _FAINTER = 0.4  # its strongest part so near
 _HALF = 2  # every other row of pixels is looked at along lines
 _STEP_PX = 4  # and every so many for where they end
+_GOES_ON = 3  # a line that goes on so many of these rows above and below a rail is two lines
 
 
 @dataclass(frozen=True)
@@ -94,21 +95,40 @@ def _density(points: Floats, degrees: float) -> Floats:
     return np.array([np.square(rows).sum(), np.square(columns).sum()], np.float64)
 
 
-def find_ticks(page: Grey) -> Ticks:
-    """The upright lines of a straight page that may be sides of boxes or teeth of combs."""
+def find_ticks(page: Grey, cut: bool = False) -> Ticks:
+    """The upright lines of a straight page that may be sides of boxes or teeth of combs.
+
+    With ``cut`` they end where a level line crosses them: of rows one on the other each has its own, but so has what is
+    left of a side that ink crosses.
+    """
     # Grain is averaged along lines, and gaps of dots and dashes run together; then every other row is enough.
     upright = _line_map(cv2.blur(page, (1, _SMOOTH_PX))[::_HALF], (1, _THICK_PX), (_CLOSE_PX // _HALF + 1, 1))
     level_smooth = np.asarray(cv2.blur(page, (_SMOOTH_PX, 1)), np.uint8)
     lying = _line_map(level_smooth[:, ::_HALF], (_THICK_PX, 1), (1, _CLOSE_PX // _HALF + 1))
     rails = cv2.morphologyEx(lying, cv2.MORPH_OPEN, np.ones((1, _RAIL_PX // _HALF), np.uint8))
     # Teeth end at a rail, from above or, on a page upside down, from below.
-    near_rail = cv2.threshold(rails, _level(lying), 255, cv2.THRESH_BINARY)[1]
-    near_rail = cv2.dilate(near_rail, np.ones((2 * _TOOTH_PX + 1, 1), np.uint8))[::_STEP_PX]
-    near_rail = cv2.resize(near_rail, (page.shape[1], len(near_rail)), interpolation=cv2.INTER_NEAREST)
+    rails = cv2.threshold(rails, _level(lying), 255, cv2.THRESH_BINARY)[1]
+    near_rail, at_rail = (
+        cv2.resize(
+            cv2.dilate(rails, np.ones((reach_px, 1), np.uint8))[::_STEP_PX],
+            (page.shape[1], -(-len(page) // _STEP_PX)),
+            interpolation=cv2.INTER_NEAREST,
+        )
+        for reach_px in (2 * _TOOTH_PX + 1, _STEP_PX + 1)
+    )
     sides, teeth = (_opened(upright, length_px // _HALF)[:: _STEP_PX // _HALF] for length_px in (_SIDE_PX, _TOOTH_PX))
-    x, top, bottom = _connected(np.asarray(cv2.max(sides, cv2.min(teeth, near_rail)), np.uint8), _level(upright))
+    lines = np.asarray(cv2.max(sides, cv2.min(teeth, near_rail)), np.uint8)
+    x, top, bottom = _connected(lines, np.asarray(at_rail, np.uint8) > 0 if cut else None, _level(upright))
     dark = upright[((top + bottom) / 2 / _HALF).astype(np.int64), np.rint(x).astype(np.int64)]
     return Ticks(x, top, bottom, dark.astype(np.float64), level_smooth)
+
+
+def _within(ridge: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where ridges go on for some rows both above and below."""
+    wide = cv2.dilate(ridge.astype(np.uint8), np.ones((1, 3), np.uint8))
+    above, below = np.zeros_like(wide), np.zeros_like(wide)
+    above[_GOES_ON:], below[:-_GOES_ON] = wide[:-_GOES_ON], wide[_GOES_ON:]
+    return np.asarray((above & below) > 0)
 
 
 def _line_map(smooth: cv2.typing.MatLike, across: tuple[int, int], along: tuple[int, int]) -> Grey:
@@ -126,11 +146,16 @@ def _level(lines: Grey) -> float:
     return max(4.0, 2.0 * float(np.median(lines[::5, ::5])))
 
 
-def _connected(lines: Grey, level: float) -> tuple[Floats, Floats, Floats]:
-    """Ridges of a line map whose rows are _STEP_PX apart: their middles, tops and bottoms."""
+def _connected(lines: Grey, at_rail: NDArray[np.bool_] | None, level: float) -> tuple[Floats, Floats, Floats]:
+    """Ridges of a line map whose rows are _STEP_PX apart: their middles, tops and bottoms.
+
+    They are cut where a rail crosses them, if rails are given.
+    """
     ridge = (lines > level) & (lines >= cv2.dilate(lines, np.ones((1, 5), np.uint8)))
     along = cv2.dilate(lines, np.ones((2 * _ALONG_PX // _STEP_PX + 1, 1), np.uint8))
     ridge &= lines >= cv2.convertScaleAbs(along, alpha=_FAINTER)
+    if at_rail is not None:
+        ridge &= ~(at_rail & _within(ridge))
     ridge_wide = cv2.dilate(ridge.astype(np.uint8), np.ones((1, 3), np.uint8))
     count, _, stats, centroids = cv2.connectedComponentsWithStats(ridge_wide, connectivity=8)
     keep = stats[1:count, cv2.CC_STAT_HEIGHT] >= 2

@@ -34,7 +34,7 @@ from vinscribe.training.vin_calibration import VinCalibration, calibrate_vins
 QUICK: dict[str, Any] = {"epochs": 3, "samples_per_epoch": 40_000}
 """What ``--quick`` changes in a recipe."""
 
-CONTINUED: dict[str, Any] = {"epochs": 24, "lr": 1.5e-3, "polish": 0.4}
+CONTINUED: dict[str, Any] = {"epochs": 12, "lr": 1.5e-3, "polish": 0.4}
 """What ``--start`` changes: a model that is there goes on learning, for a shorter time and at a lower rate."""
 
 BALANCED: dict[str, Any] = {
