@@ -34,6 +34,9 @@ _RAIL_INSET, _PART = 0.08, 0.2  # of a cell: rails are looked at from so far ins
 _WIDE_PX = 5  # what is wider may be more than one line
 _VERY_WIDE_PX = 7  # what is wider most likely is
 _CERTAIN = 0.9  # where so much of a second line is seen in a pitch, it is no ink
+_INK_INSET = 0.2  # of a cell: ink is looked for between its sides
+_INK_COVERS = 0.03  # of that
+_INK_DARKER, _INK_GRAINS = 12.0, 3.0  # than the paper: grey levels, and times what its grain is brighter
 _LEAST_CELL = 0.6  # of the pitch; the rest is between two boxes
 
 
@@ -151,6 +154,7 @@ class Evidence:
         self.band = band
         inset = round(0.12 * (band.teeth_bottom - band.teeth_top))
         inside = slice(band.teeth_top + inset, band.teeth_bottom - inset + 1)
+        self._ink = _ink(strip.grey[inside])
         self.lines, edges = (_long(lines[inside]) for lines in (strip.teeth, strip.edges))
         self.broken = cv2.dilate(strip.teeth[inside], np.ones((1, 3))).mean(axis=0)
         sides = [strip.rails[side][max(at - 2, 0) : at + 3].max(axis=0) for side, at in self._bounds()]
@@ -209,6 +213,15 @@ class Evidence:
         worth[:inside] = _SIDE * (sides[0] + sides[1]) + (1 - 2 * _SIDE) * self._between(width)
         worth[:inside] -= _SIDELESS * (np.maximum(*sides) < _SEEN)
         return worth
+
+    def inked(self, width: int) -> NDArray[np.float32]:
+        """Whether something is written in a cell whose left side is at each column, 0 to 1."""
+        inner = max(3, round((1 - 2 * _INK_INSET) * width))
+        share = np.zeros(len(self._ink), np.float32)
+        means = _window(self._ink, inner)
+        inside = max(len(share) - width, 0)
+        share[:inside] = means[width // 2 : width // 2 + inside]
+        return np.minimum(share / _INK_COVERS, 1)
 
     def _between(self, width: int) -> NDArray[np.float32]:
         """How much of the rails there is from each column on, 0 to 1; gaps count more than that they are short."""
@@ -270,6 +283,16 @@ class Evidence:
         weakest = min(teeth[(middle - turn) % PITCH_PX] for middle in middles)
         found = (width, len(lines) != 2)
         return [found] if len(lines) == 2 and weakest > _CERTAIN else [found, touching]
+
+
+def _ink(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Share of each column that is clearly darker than the paper there."""
+    half = PITCH_PX // 2
+    blocks = grey[:, : grey.shape[1] // half * half].reshape(len(grey), -1, half)
+    paper, bright = np.quantile(blocks, [0.7, 0.95], axis=(0, 2))
+    level = paper - np.maximum(_INK_DARKER, _INK_GRAINS * (bright - paper))
+    at = np.interp(np.arange(grey.shape[1]), np.arange(len(level)) * half + (half - 1) / 2, level)
+    return np.asarray((grey < at).mean(axis=0), np.float32)
 
 
 def _window(values: NDArray[np.float32], size_px: int) -> NDArray[np.float32]:

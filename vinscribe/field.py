@@ -23,7 +23,12 @@ _SECOND_PX = 2500  # and if need be: 200 dpi of A4
 _SMALL_CELL_PX = 28.0  # if cells are smaller at first sight, there may be more, too small to be seen
 _TWO_TONES, _DOTS_PX = 0.995, (4, 4)  # share of a page's pixels; their usual pattern
 _LEAST_SCORE = 0.67
-_SURE_SCORES = {"boxes": 0.93, "separate": 0.93, "comb": 0.88}  # with such a row, no larger picture is searched
+_SURE_SCORES = {
+    "boxes": 0.93,
+    "separate": 0.93,
+    "groups": 0.95,
+    "comb": 0.88,
+}  # with such a row, no larger picture is searched
 _MUCH = 1.1  # by less a page is hardly reduced
 _CERTAIN_WAY = 0.5  # see `skew`: from this on, text runs up or down, or does not
 _GOOD_SCORE = 0.8  # with such a row, the page need not be searched sideways

@@ -21,7 +21,9 @@ def inked_share(page: Grey, cells: Floats) -> float:
     """
     steps = _INSET + (1 - 2 * _INSET) * (np.arange(_SIDE_PX) + 0.5) / _SIDE_PX
     right, down = cells[:, 1] - cells[:, 0], cells[:, 3] - cells[:, 0]
-    points = cells[:, 0, None, None] + steps[:, None, None] * down[:, None, None] + steps[:, None] * right[:, None, None]
+    points = (
+        cells[:, 0, None, None] + steps[:, None, None] * down[:, None, None] + steps[:, None] * right[:, None, None]
+    )
     at = points.reshape(len(cells), -1, 2).astype(np.float32)
     seen = cv2.remap(page, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     # Ink covers less than half of a cell; what is brighter than the paper's usual tone is grain.

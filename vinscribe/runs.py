@@ -22,6 +22,7 @@ _JOINED = (
 )  # rails that go on where a group ends, with a gap so small that it may not be seen, or a wide one
 _OFF = 0.1  # a cell off its place by a pixel
 _DOUBTFUL, _DOUBT = 0.7, 2.0  # a cell of less than this, times what it lacks
+_EMPTY = 0.25  # a cell in which nothing is written: a VIN's are all full
 _OPEN, _SIDE_SEEN = 0.5, 0.4  # a row that ends without a line; less of one than this, and it is none
 _GOES_ON = 7.0  # another cell before the first one, or after the last
 
@@ -68,7 +69,8 @@ def place_cells(evidence: Evidence, width: int, count: int, least: float) -> lis
     seen = evidence.cell(width)
     if _at_most(seen, count) < least * count:
         return []
-    cell = seen - _DOUBT * np.maximum(0, _DOUBTFUL - seen)
+    empty = _EMPTY * (1 - evidence.inked(width))
+    cell = seen - _DOUBT * np.maximum(0, _DOUBTFUL - seen) - empty
     open_end = np.where(evidence.tooth < _SIDE_SEEN, -_NEVER, _OPEN * (1 - evidence.tooth)).astype(np.float32)
     begin, end = open_end, _moved(open_end, -width)
     apart = _APART * (1 - evidence.joined) if width == PITCH_PX else np.zeros_like(cell)
@@ -88,10 +90,14 @@ def place_cells(evidence: Evidence, width: int, count: int, least: float) -> lis
     totals[-1] = totals[-1] - end - longer[1]
     placements: list[Placement] = []
     last = totals[-1].copy()
-    while len(placements) < _MOST_PLACEMENTS and float(last.max(initial=0)) >= least * count:
+    for _ in range(_MOST_PLACEMENTS):
         at = int(last.argmax())
+        if last[at] < (least - _EMPTY) * count:
+            break
         left, begins = _traced(totals, costs, at)
-        placements.append(Placement(left, begins, float(last[at]) / count, float(seen[left].min())))
+        value = float(last[at] + empty[left].sum()) / count
+        if value >= least:
+            placements.append(Placement(left, begins, value, float(seen[left].min())))
         last[max(0, left[0]) : 2 * at - left[0] + PITCH_PX // 2] = _NEVER  # nothing that overlaps
     return placements
 

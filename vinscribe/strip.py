@@ -22,6 +22,8 @@ MIDDLE_PX = 72
 _THICK_PX = 9  # lines are thinner; also the ground between boxes, in place of lines
 _CLOSE_PX = 7  # gaps of dashes are bridged in level lines
 _SMOOTH_PX = 9  # grain is averaged along a line over this length
+_UPRIGHT_SMOOTH_PX = (3, 9)  # the same along upright ones, and if that leaves much grain
+_GRAINY = 0.2  # of the contrast of a comb's teeth
 _PRESENT = 0.45  # of the usual contrast of the comb's teeth: where there is as much, there is a line
 _SHADOW_TEETH = 7  # contrast is about the same over so many teeth
 _DARKEST = 0.4  # least contrast in a shadow
@@ -70,8 +72,13 @@ def cut_strip(page: Grey, comb: Comb, reach: int) -> Strip:
     turned = _tilt(narrow, -start * PITCH_PX, int(comb.places[-1]), comb.dark) / PITCH_PX * comb.pitch
     fit_y = fit_y + np.array([turned, -turned * comb.places[-1] / 2])
     grey, start, upright = _straight(page, comb, reach, fit_x, fit_y)
-    upright_lines = cv2.morphologyEx(cv2.blur(grey, (1, 3)), cv2.MORPH_BLACKHAT, np.ones((1, _THICK_PX), np.uint8))
-    cap = _contrast(np.asarray(upright_lines, np.uint8), (comb.places - start) * PITCH_PX)
+    for smooth_px in _UPRIGHT_SMOOTH_PX:
+        upright_lines = cv2.morphologyEx(
+            cv2.blur(grey, (1, smooth_px)), cv2.MORPH_BLACKHAT, np.ones((1, _THICK_PX), np.uint8)
+        )
+        cap = _contrast(np.asarray(upright_lines, np.uint8), (comb.places - start) * PITCH_PX)
+        if np.median(upright_lines[::3, ::3]) < _GRAINY * np.median(cap):
+            break
     teeth = _share(upright_lines, cap)
     edges = _share(cv2.absdiff(*_sides(cv2.blur(grey, (1, _SMOOTH_PX)))), cap)
     return Strip(grey, start, fit_x, fit_y, upright, cap, teeth, edges, _rails(grey, cap))
