@@ -156,7 +156,8 @@ def judge(path: str, truth: Truth, reader: Reader) -> tuple[Outcome, VinReading]
         if truth.vin is not None:
             outline = np.array([cells[0, 0], cells[-1, 1], cells[-1, 2], cells[0, 3]])
             known = Field(outline, cells, 1.0, "boxes")
-            by_cells = read_fields(page.image, [known], reader.classifier, reader.decoder).vin
+            read = read_fields(page.image, [[known]], reader.classifier, reader.decoder)
+            by_cells = read.vin if read else None
     outcome = Outcome(
         name=truth.name,
         groups=truth.groups,

@@ -44,7 +44,7 @@ def turned(field):
 
 def read(reader, page, fields, threshold=0.5):
     decoder = Decoder(threshold=threshold, calibration=reader.decoder.calibration)
-    return read_fields(page, fields, reader.classifier, decoder)
+    return read_fields(page, [fields], reader.classifier, decoder)
 
 
 def test_the_row_that_makes_sense_is_taken_wherever_it_stands(reader):

@@ -16,46 +16,58 @@ from vinscribe.cells import normalise_batch
 from vinscribe.charset import ILLEGIBLE
 from vinscribe.classifier import Classifier, given_legible
 from vinscribe.decode import Decoder, VinReading
-from vinscribe.field import Field, cut_cells
+from vinscribe.field import Field, cut_cells, same_ends
 from vinscribe.plain import PLAIN, cut_characters
 from vinscribe.views import outputs_of_views, views_of_all
 from vinscribe.vin import VIN_LENGTH
 
 MOST_FIELDS = 12
-"""Rows of a page that are looked at, at most."""
+"""Rows that are looked at, at most, of each search of a page."""
 
 PLAIN_SCORES, PLAIN_TRUST = (0.0, 0.3, 0.6, 0.8), (0.3, 0.6, 0.95, 0.99)
 """Score of a field without boxes, and how likely it was cut between its characters, however clear they are."""
 
 _AT_ONCE = 2  # rows that are looked at together: mostly the same one, both ways up
-_SURE = 9.0  # weight of evidence from which on no more rows are looked at
+_SURE = 7.0  # weight of evidence from which on no more rows are looked at
+_ENOUGH = 3.5  # and from which on the page is not searched any further
 _GEOMETRY = 1.0  # how much the finder's log odds count
 _LEAST_LEGIBLE = 0.02  # that a cell is not legible counts no more than this
+_HIGH_COMB, _LOW_COMB = 0.85, 0.75  # of a cell's width: its height from which on another one is tried
 _EMPTY = 0.2  # with less of its cells legible, on average, a row is empty
 
 Grey = NDArray[np.uint8]
 
 
-def read_fields(page: Grey, fields: Iterable[Field], classifier: Classifier, decoder: Decoder) -> VinReading:
+def read_fields(
+    page: Grey, searches: Iterable[Sequence[Field]], classifier: Classifier, decoder: Decoder
+) -> VinReading | None:
     """Read the row that most likely holds the VIN.
+
+    The next search is only asked for if no row of those before makes sense as a VIN.
 
     Args:
         page: uint8 (height, width).
-        fields: rows of 17 cells on it, one at least, the most likely first.
+        searches: rows of 17 cells on it, the most likely of each search first.
         classifier: reads the cells.
         decoder: makes VINs of them.
 
     Returns:
-        The reading with its place on the page.
+        The reading with its place on the page; None without a row.
     """
-    candidates = iter(islice(fields, MOST_FIELDS))
     seen: list[_Seen] = []
-    while some := list(islice(candidates, _AT_ONCE)):
-        seen += _glance(page, some, classifier, decoder)
-        if max(each.weight for each in seen) >= _SURE:
+    for fields in searches:
+        new = [field for field in fields if not any(same_ends(field, each.field) for each in seen)]
+        candidates = iter(new[:MOST_FIELDS])
+        while some := list(islice(candidates, _AT_ONCE)):
+            seen += _glance(page, [cut for field in some for cut in _cuts(field)], classifier, decoder)
+            if max(each.weight for each in seen) >= _SURE:
+                break
+        if max((each.weight for each in seen), default=-np.inf) >= _ENOUGH:
             break
+    if not seen:
+        return None
     best = max(seen, key=lambda each: each.weight)
-    others = [each.weight for each in seen if each.vin != best.vin]
+    others = [each.weight for each in seen if each.vin != best.vin and not same_ends(each.field, best.field)]
     share = 1 / (1 + float(np.exp(np.array(others) - best.weight).sum()))
     return _doubted(_read(page, best.field, classifier, decoder), share, decoder.threshold)
 
@@ -84,6 +96,18 @@ class _Seen:
     field: Field
     vin: tuple[int, ...]
     weight: float
+
+
+def _cuts(field: Field) -> list[Field]:
+    """The row; of a comb, whose cells nothing but a line of print may bound above, lower ones as well."""
+    right, down = field.cells[:, 1] - field.cells[:, 0], field.cells[:, 3] - field.cells[:, 0]
+    width, height = (float(np.linalg.norm(side, axis=1).mean()) for side in (right, down))
+    if field.kind != "comb" or height < _HIGH_COMB * width:
+        return [field]
+    cells = field.cells.copy()
+    cells[:, :2] += (1 - _LOW_COMB * width / height) * (field.cells[:, [3, 2]] - field.cells[:, :2])
+    corners = np.array([cells[0, 0], cells[-1, 1], cells[-1, 2], cells[0, 3]])
+    return [field, replace(field, cells=cells, corners=corners)]
 
 
 def _glance(page: Grey, fields: Sequence[Field], classifier: Classifier, decoder: Decoder) -> list[_Seen]:

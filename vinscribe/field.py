@@ -5,7 +5,9 @@ plays no part, and what is printed beside them none either. Whether a row of 17 
 and which way up it is, the reading must say: every row comes back, and each both ways up.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -20,15 +22,8 @@ from vinscribe.vin import VIN_LENGTH
 
 _FIRST_PX = 1400  # the page's longer side as it is looked at first: 170 dpi of A5
 _SECOND_PX = 2500  # and if need be: 200 dpi of A4
-_SMALL_CELL_PX = 28.0  # if cells are smaller at first sight, there may be more, too small to be seen
 _TWO_TONES, _DOTS_PX = 0.995, (4, 4)  # share of a page's pixels; their usual pattern
 _LEAST_SCORE = 0.67
-_SURE_SCORES = {
-    "boxes": 0.93,
-    "separate": 0.93,
-    "groups": 0.95,
-    "comb": 0.88,
-}  # with such a row, no larger picture is searched
 _MUCH = 1.1  # by less a page is hardly reduced
 _CERTAIN_WAY = 0.5  # see `skew`: from this on, text runs up or down, or does not
 _GOOD_SCORE = 0.8  # with such a row, the page need not be searched sideways
@@ -75,26 +70,27 @@ def find_fields(page: Grey, count: int = VIN_LENGTH) -> list[Field]:
         count: cells in a row, 1 or more.
 
     Returns:
-        The rows, best first; none where there is none. Each comes twice, the second time turned by half.
+        The rows of all searches (see `search_fields`), best first; none where there is none. Each comes twice, the
+        second time turned by half.
+    """
+    best = sorted(chain.from_iterable(search_fields(page, count)), key=lambda field: -field.score)
+    return [field for at, field in enumerate(best) if not any(same_ends(field, other) for other in best[:at])]
+
+
+def search_fields(page: Grey, count: int = VIN_LENGTH) -> Iterator[list[Field]]:
+    """The rows that `find_fields` finds, search by search, each more thorough than the one before; best first.
+
+    Who has found what was looked for need not ask for the next: most pages need the first alone.
     """
     if page.ndim != 2 or page.dtype != np.uint8 or min(page.shape, default=0) < 2 * PITCH_PX or count < 1:
-        return []
+        return
     page = _toned(page)
     small, factor = reduced(page, _FIRST_PX)
-    fields = _looked_for(small, factor, count)
-    if factor > _MUCH and not _sure(fields, _SMALL_CELL_PX * factor):
+    yield _looked_for(small, factor, count)
+    if factor > _MUCH:
         small, factor = reduced(page, _SECOND_PX)
-        fields += _looked_for(small, factor, count)
-    if not _sure(fields):
-        fields += _looked_for(small, factor, count, cut=True)
-    best = sorted(fields, key=lambda field: -field.score)
-    return [field for at, field in enumerate(best) if not any(_equal(field, other) for other in best[:at])]
-
-
-def _sure(fields: list[Field], least_px: float = 0.0) -> bool:
-    """Whether there are rows that leave no doubt, and all of them have cells of a least width."""
-    sure = [field for field in fields if field.score >= _SURE_SCORES.get(field.kind, 1.0)]
-    return min((_width_px(field) for field in sure), default=-1.0) >= least_px
+        yield _looked_for(small, factor, count)
+    yield _looked_for(small, factor, count, cut=True)
 
 
 def _toned(page: Grey) -> Grey:
@@ -109,7 +105,7 @@ def _width_px(field: Field) -> float:
     return float(np.linalg.norm(field.corners[1] - field.corners[0])) / len(field.cells)
 
 
-def _equal(field: Field, other: Field) -> bool:
+def same_ends(field: Field, other: Field) -> bool:
     """Whether two rows begin and end in the same cells."""
     apart = field.cells[[0, -1]].mean(axis=1) - other.cells[[0, -1]].mean(axis=1)
     return bool(np.linalg.norm(apart, axis=1).max() < 0.5 * _width_px(other))
@@ -125,7 +121,7 @@ def _looked_for(page: Grey, factor: float, count: int, cut: bool = False) -> lis
         fields += _fields(straight, back, count, 1.0 if quarter else _UPSIDE_DOWN, cut)
         if any(field.score >= _GOOD_SCORE for field in fields):
             break
-    return fields
+    return sorted(fields, key=lambda field: -field.score)
 
 
 def _straightened(page: Grey, degrees: float, quarter: int, factor: float) -> tuple[Grey, Floats]:
@@ -168,10 +164,10 @@ def _fields(page: Grey, back: Floats, count: int, upside_down: float, cut: bool)
             worth = _worth(score, len(comb.x))
             over = [at for at, other in enumerate(found) if _overlap(field, other)]
             better = [at for at in over if _worth(found[at].score, teeth[at]) >= worth]
-            if len(better) < _MOST_OVER and not any(_equal(field, found[at]) for at in better):
+            if len(better) < _MOST_OVER and not any(same_ends(field, found[at]) for at in better):
                 vain = 0
                 worse = sorted(set(over) - set(better), key=lambda at: -found[at].score)
-                gone = {at for at in worse if _equal(field, found[at])} | set(worse[_MOST_OVER - 1 - len(better) :])
+                gone = {at for at in worse if same_ends(field, found[at])} | set(worse[_MOST_OVER - 1 - len(better) :])
                 kept = [at for at in range(len(found)) if at not in gone]
                 found = [*(found[at] for at in kept), field]
                 teeth = [*(teeth[at] for at in kept), len(comb.x)]

@@ -23,7 +23,7 @@ from vinscribe.cores import core_count
 from vinscribe.decode import THRESHOLD, Calibration, Decoder, VinReading
 from vinscribe.errors import ImageError, UsageError
 from vinscribe.expected import ExpectedVins
-from vinscribe.field import find_fields
+from vinscribe.field import search_fields
 from vinscribe.images import list_pictures, natural_order, read_grey
 from vinscribe.pages import BrokenPage, read_pages
 from vinscribe.siblings import with_siblings
@@ -184,12 +184,11 @@ class Reader:
             UsageError, ModelError: see `decoder`.
         """
         if self._template is None:
-            fields, none = with_siblings(page, find_fields(page)), "no row of 17 cells found"
-        else:
-            fields, none = self._template.fields(page), MISFIT
-        if not fields:
-            return no_field(none)
-        return read_fields(page, fields, self.classifier, self.decoder)
+            searches = (with_siblings(page, fields) for fields in search_fields(page))
+            reading = read_fields(page, searches, self.classifier, self.decoder)
+            return reading or no_field("no row of 17 cells found")
+        reading = read_fields(page, [self._template.fields(page)], self.classifier, self.decoder)
+        return reading or no_field(MISFIT)
 
     def read_cells(self, cells: Sequence[NDArray[np.uint8]]) -> VinReading:
         """Read the 17 cells of a VIN, in their order: uint8 (height, width) each, any sizes from 8 px up.
