@@ -16,6 +16,7 @@ from vinscribe.charset import CHARSET
 from vinscribe.training.card_ink import Hand, Pen, make_writer
 from vinscribe.training.card_print import (
     INKS,
+    PLAIN,
     Colour,
     RowStyle,
     Sheet,
@@ -34,6 +35,7 @@ _SIZE_SHARES = (0.35, 0.2, 0.2, 0.1, 0.15)
 _PAPERS: tuple[Colour, ...] = ((253, 253, 253), (246, 248, 250), (215, 236, 244), (222, 240, 222), (190, 218, 238))
 _PAPERS += ((244, 236, 222), (225, 222, 245))
 _WHITE: Colour = (250, 250, 250)
+_PLAIN_SHARE = 0.8  # of its place that a character is wide at most where no line parts it from the next
 _GROUPS = ((3, 6, 8), (3, 5, 1, 1, 7), (4, 4, 4, 5), (3, 6, 4, 4), (9, 8))
 
 
@@ -55,25 +57,34 @@ class PrintedCard:
 
 
 def print_card(
-    vin: str, layout: str, negative: str | None, dpi: float, rng: np.random.Generator, hand: Hand | None = None
+    vin: str,
+    layout: str,
+    negative: str | None,
+    dpi: float,
+    rng: np.random.Generator,
+    hand: Hand | None = None,
+    form: np.random.Generator | None = None,
 ) -> PrintedCard:
     """Prints a card and fills it in.
 
     ``negative`` None is a card with the whole VIN; ``no_field`` has no VIN field, ``empty`` nothing in it, ``missing``
-    one box without a character, ``struck`` one character that was struck out. ``hand`` writes what is in boxes.
+    one box without a character, ``struck`` one character that was struck out. ``hand`` writes what is in boxes. What
+    is printed is left to ``form``, or to ``rng`` as what is written is.
     """
-    return _Card(layout, dpi, rng, hand).made(vin, negative)
+    return _Card(layout, dpi, form or rng, rng, hand).made(vin, negative)
 
 
 class _Card:
     """One card while it is made: the sheet, its style, the hand, and how far down it is printed."""
 
-    def __init__(self, layout: str, dpi: float, rng: np.random.Generator, hand: Hand | None) -> None:
+    def __init__(
+        self, layout: str, dpi: float, rng: np.random.Generator, filling: np.random.Generator, hand: Hand | None
+    ) -> None:
         width, height = _SIZES_MM[rng.choice(len(_SIZES_MM), p=_SIZE_SHARES)]
-        self.rng = rng
+        self.rng, self.filling = rng, filling  # of what is printed, of what is written
         self.sheet = Sheet(width, height, dpi, _PAPERS[rng.integers(len(_PAPERS))])
-        self.writer = make_writer(rng)
-        self.pen = Pen(self.sheet.image, self.writer, self.sheet.scale, rng, hand)
+        self.writer = make_writer(filling)
+        self.pen = Pen(self.sheet.image, self.writer, self.sheet.scale, filling, hand)
         self.words = LANGUAGES[rng.integers(len(LANGUAGES))]
         self.ink = INKS[rng.integers(len(INKS))]
         self.left = float(rng.uniform(5, 10))
@@ -140,7 +151,7 @@ class _Card:
             ink = _WHITE
         x = sheet.text(self.left + 1, self.y + size + 1, self.words.title, size, ink, 700, bool(rng.random() < 0.2))
         if x + 25 < self.right:
-            sheet.text(self.right - 24, self.y + size, f"No. {rng.integers(1000, 999999)}", 2.2, ink)
+            sheet.text(self.right - 24, self.y + size, f"No. {self.filling.integers(1000, 999999)}", 2.2, ink)
         self.y += size + 4.5
         if rng.random() < 0.5:
             sheet.line((self.left, self.y - 1), (self.right, self.y - 1), float(rng.uniform(0.2, 0.6)), self.ink)
@@ -168,16 +179,16 @@ class _Card:
         self.y += self.label_mm + 2 + bool(self.style.ground)
         cells = self._row(self.groups, self.group_gap, self.style, x)
         written: list[str | None] = [None] * VIN_LENGTH if negative == "empty" else list(vin)
-        spoilt = int(rng.integers(VIN_LENGTH))
+        spoilt = int(self.filling.integers(VIN_LENGTH))
         if negative == "missing":
             written[spoilt] = None
         self._fill(cells, written)
         if negative == "struck":
             box = self._pixels(cells[spoilt])
             self.pen.strike(box)
-            if rng.random() < 0.4:  # the right one above it, small
+            if self.filling.random() < 0.4:  # the right one above it, small
                 left, top, width, height = box
-                self.pen.char(CHARSET[rng.integers(len(CHARSET))], (left, top - 0.55 * height, width, 0.6 * height))
+                self.pen.char(CHARSET[self.filling.integers(len(CHARSET))], (left, top - 0.55 * height, width, 0.6 * height))
         self.y += self.height + float(rng.uniform(2, 4))
         return cells
 
@@ -191,10 +202,12 @@ class _Card:
         return cells
 
     def _fill(self, cells: NDArray[np.float64], chars: list[str | None] | str) -> None:
-        rise = self.rng.normal(0, 0.06)  # few write quite level
+        rise = self.filling.normal(0, 0.06)  # few write quite level
+        share = _PLAIN_SHARE if self.style.kind == PLAIN else 1.0
         for number, (cell, char) in enumerate(zip(cells, chars, strict=False)):
             if char is not None:
                 left, top, width, height = self._pixels(cell)
+                left, width = left + (1 - share) / 2 * width, share * width
                 self.pen.char(char, (left, top + rise * height * (number / len(cells) - 0.5), width, height))
 
     def _pixels(self, cell: NDArray[np.float64]) -> tuple[float, float, float, float]:
@@ -209,9 +222,9 @@ class _Card:
         style = self.style if rng.random() < 0.6 else make_style("boxes", self.ink, self.sheet.paper, rng)
         self.y += self.label_mm + 2 + bool(style.ground)
         cells = self._row((count,), 0, style)
-        if rng.random() < 0.8:
-            length = int(rng.integers(6, min(count, 14) + 1))
-            self._fill(cells, "".join(rng.choice(list(CHARSET), length)))
+        if self.filling.random() < 0.8:
+            length = int(self.filling.integers(6, min(count, 14) + 1))
+            self._fill(cells, "".join(self.filling.choice(list(CHARSET), length)))
         self.y += self.height + 2
 
     def _plate_and_date(self) -> None:
@@ -225,10 +238,11 @@ class _Card:
             self._label(self.words.date, x)
         self.y += self.label_mm + 2
         height, self.height = self.height, min(self.height, 7.0)
-        plate = "".join(rng.choice(list(CHARSET), int(rng.integers(5, plate_boxes + 1))))
-        self._fill(self._row((plate_boxes,), 0, plain), plate if rng.random() < 0.9 else "")
+        ink = self.filling
+        plate = "".join(ink.choice(list(CHARSET), int(ink.integers(5, plate_boxes + 1))))
+        self._fill(self._row((plate_boxes,), 0, plain), plate if ink.random() < 0.9 else "")
         if dated:
-            date = f"{rng.integers(1, 29):02d}{rng.integers(1, 13):02d}{rng.integers(1985, 2026)}"
+            date = f"{ink.integers(1, 29):02d}{ink.integers(1, 13):02d}{ink.integers(1985, 2026)}"
             self._fill(self._row((2, 2, 4), 1.2, plain, x), date)
         self.y += self.height + 2
         self.height = height
@@ -239,19 +253,19 @@ class _Card:
         foot = self.y + 7
         step = 0.6 if self.rng.random() < 0.3 else 0.0
         sheet.line((x, foot), (end, foot), 0.18, self.ink, step)
-        if self.rng.random() < 0.85:
+        if self.filling.random() < 0.85:
             height = min(3.4, 1.1 * (end - x) / max(len(text), 1))
             self.pen.text(text, (x + 1.5) * sheet.scale, (foot - 0.4) * sheet.scale, height * sheet.scale)
 
     def _owner(self) -> None:
-        rng = self.rng
+        rng = self.filling
         self._written_line(self.words.owner, f"{rng.choice(NAMES)}  {rng.choice(STREETS)}", self.left, self.right)
         self.y += 8.5
 
     def _make_and_colour(self) -> None:
         middle = (self.left + self.right) / 2
-        self._written_line(self.words.make, str(self.rng.choice(MAKES)), self.left, middle - 3)
-        self._written_line(self.words.colour, str(self.rng.choice(COLOURS)), middle + 3, self.right)
+        self._written_line(self.words.make, str(self.filling.choice(MAKES)), self.left, middle - 3)
+        self._written_line(self.words.colour, str(self.filling.choice(COLOURS)), middle + 3, self.right)
         self.y += 8.5
 
     def _checks(self) -> None:
@@ -261,7 +275,7 @@ class _Card:
             if x + 16 > self.right:
                 break
             sheet.rectangle(x, self.y + 1, size, size, 0.2, self.ink)
-            if rng.random() < 0.3:
+            if self.filling.random() < 0.3:
                 self.pen.tick(self._pixels(np.array([x, self.y + 1, size, size])))
             x = sheet.text(x + size + 1, self.y + 1 + size, label, self.label_mm, self.ink) + 4
         self.y += size + 3
@@ -281,9 +295,9 @@ class _Card:
                 size = min(1.6, 1.6 * (width - 2) / text_width(label, 1.6))
                 sheet.text(x + 1, self.y + 3.5, label, size, self.ink)
                 for row in range(1, rows):
-                    if rng.random() < 0.6:
+                    if self.filling.random() < 0.6:
                         at = ((x + 1.5) * sheet.scale, (self.y + (row + 1) * height - 0.8) * sheet.scale)
-                        self.pen.text(str(rng.integers(100, 299999)), *at, 2.6 * sheet.scale)
+                        self.pen.text(str(self.filling.integers(100, 299999)), *at, 2.6 * sheet.scale)
         self.y += rows * height + 2
 
     def _notes(self) -> None:
@@ -301,13 +315,13 @@ class _Card:
 
     def _foot(self, y: float) -> None:
         """A signature, and now and then a frame and a rubber stamp."""
-        rng, sheet = self.rng, self.sheet
+        rng, ink, sheet = self.rng, self.filling, self.sheet
         x = self.right - 50
         sheet.line((x, y + 6), (self.right, y + 6), 0.18, self.ink)
         sheet.text(x, y + 8.5, self.words.signature, 1.5, self.ink)
-        if rng.random() < 0.8:
-            self.pen.signature(self._pixels(np.array([x + 5, y - 2, rng.uniform(20, 38), 9])))
+        if ink.random() < 0.8:
+            self.pen.signature(self._pixels(np.array([x + 5, y - 2, ink.uniform(20, 38), 9])))
         if rng.random() < 0.25:
             sheet.rectangle(2.5, 2.5, sheet.width_mm - 5, sheet.height_mm - 5, float(rng.uniform(0.2, 0.8)), self.ink)
-        if rng.random() < 0.3:
-            print_stamp(sheet, float(rng.uniform(self.left + 12, x - 8)), y - 4, rng)
+        if ink.random() < 0.3:
+            print_stamp(sheet, float(ink.uniform(self.left + 12, x - 8)), y - 4, ink)

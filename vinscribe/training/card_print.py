@@ -17,6 +17,9 @@ Colour = tuple[float, float, float]
 LAYOUTS = ("boxes", "separate", "comb", "dashed", "dotted", "pale", "double", "groups", "header", "tinted")
 """The kinds of VIN fields that `RowStyle` prints."""
 
+PLAIN = "plain"
+"""One more: a frame, or a line to write on, and nothing between the characters. Read with a template only."""
+
 BLACKS: tuple[Colour, ...] = ((40, 40, 40), (25, 25, 25), (75, 70, 70))
 INKS: tuple[Colour, ...] = (*BLACKS, (120, 60, 25), (60, 90, 30), (45, 45, 130))
 _PALE: tuple[Colour, ...] = ((170, 165, 215), (225, 190, 150), (160, 200, 240), (180, 205, 165), (185, 185, 185))
@@ -121,7 +124,7 @@ class RowStyle:
     """How a row of boxes is printed.
 
     Attributes:
-        kind: one of `LAYOUTS`.
+        kind: one of `LAYOUTS`, or `PLAIN`.
         colour: of the lines.
         line_mm: their width.
         ground: under the row, of kinds ``header`` and ``tinted``.
@@ -160,6 +163,8 @@ def make_style(kind: str, ink: Colour, paper: Colour, rng: np.random.Generator) 
         return RowStyle(kind, ink, line, gap=float(rng.uniform(0.12, 0.3)))
     if kind == "comb":
         return RowStyle(kind, ink, line, tick=float(rng.uniform(0.25, 0.6)), outline=chance)
+    if kind == PLAIN:
+        return RowStyle(kind, ink, line, outline=chance)
     if kind == "dashed":
         return RowStyle(kind, ink, line, step_mm=float(rng.uniform(0.9, 1.8)), outline=chance)
     if kind == "dotted":
@@ -217,6 +222,12 @@ def _print_group(sheet: Sheet, cells: NDArray[np.float64], style: RowStyle) -> N
             draw((at, y if style.outline else foot - height * style.tick), (at, foot))
         if style.outline:
             draw((x, y), (right, y))
+        return
+    if style.kind == PLAIN:
+        if style.outline:
+            sheet.rectangle(x, y, right - x, height, line, style.colour)
+        else:
+            draw((x, foot), (right, foot))
         return
     if style.kind == "header":  # the ground shows between the boxes
         sheet.fill(x, y, right - x, height, sheet.paper)

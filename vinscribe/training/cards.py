@@ -20,7 +20,7 @@ from vinscribe.charset import CHARSET
 from vinscribe.errors import DataError, UsageError
 from vinscribe.training.card_ink import Hand
 from vinscribe.training.card_layouts import print_card
-from vinscribe.training.card_print import LAYOUTS
+from vinscribe.training.card_print import LAYOUTS, PLAIN
 from vinscribe.training.card_scan import SCANS, Contrasts, moved, scan_card
 from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, YEAR_CODES, check_digit, known_wmis
 
@@ -49,7 +49,7 @@ class CardTruth:
     Attributes:
         vin: as it is written; None on a card without a whole VIN.
         negative: why there is none, one of `NEGATIVES`; else None.
-        layout: one of `LAYOUTS`; also said of a card without a field, whose other boxes look like that.
+        layout: one of `LAYOUTS`, or `PLAIN`; also said of a card without a field, whose other boxes look like that.
         scan: one of `SCANS`.
         dpi: of the card on the picture.
         field: the VIN field's corners in the picture's pixels as (x, y): top left, top right, bottom right, bottom left
@@ -91,22 +91,25 @@ def draw_card(
     dpi: int | None = None,
     vin: str | None = None,
     hand: Hand | None = None,
+    form: int | Sequence[int] | None = None,
 ) -> Card:
     """A filled-in card, scanned; the same arguments give the same bytes.
 
     Args:
         seed: of everything that is left to chance.
-        layout: one of `LAYOUTS`; None takes one by chance.
+        layout: one of `LAYOUTS`, or `PLAIN`; None takes one by chance.
         scan: one of `SCANS`; None takes one by chance.
         negative: one of `NEGATIVES`; None for a card with a whole VIN.
         dpi: at which it is scanned, 100 to 600; None takes 150 to 400 by chance. Faxes are 204 whatever this says.
         vin: what is written into its field; None takes one by chance.
         hand: who writes into its boxes; the project's own alphabet if None.
+        form: seed of all that is printed, so that an office's cards are the same form; ``seed`` if None. What is the
+            same depends on the layout, too.
 
     Raises:
         UsageError: an unknown name, or a resolution out of range.
     """
-    for name, value, known in (("layout", layout, LAYOUTS), ("scan", scan, SCANS), ("negative", negative, NEGATIVES)):
+    for name, value, known in (("layout", layout, (*LAYOUTS, PLAIN)), ("scan", scan, SCANS), ("negative", negative, NEGATIVES)):
         if value is not None and value not in known:
             raise UsageError(f"unknown {name} {value!r}; choose from {', '.join(known)}")
     if dpi is not None and not 100 <= dpi <= 600:
@@ -117,7 +120,9 @@ def draw_card(
     layout, scan, dpi = layout or by_chance[0], scan or by_chance[1], dpi or dpi_by_chance
     by_chance_vin = make_vin(rng)
     vin = vin or by_chance_vin
-    printed = print_card(vin, layout, negative, dpi, rng, hand)
+    printed = print_card(
+        vin, layout, negative, dpi, rng, hand, None if form is None else np.random.default_rng(form)
+    )
     scanned = scan_card(printed.image, dpi, scan, Contrasts(printed.ink_contrast, printed.line_contrast), rng)
     field, cells = None, None
     if printed.cells is not None:
@@ -167,7 +172,7 @@ def write_cards(
         folder: made if it is not there.
         count: how many.
         seed: of everything that is left to chance.
-        layout: of all cards, one of `LAYOUTS`; None for all of them.
+        layout: of all cards, one of `LAYOUTS` or `PLAIN`; None for all of `LAYOUTS`.
         scan: of all cards, one of `SCANS`; None for all of them.
         negatives: share of cards without a whole VIN, 0 to 1.
 
