@@ -1,4 +1,4 @@
-"""Public forms that ask for a VIN box by box, filled in by the project's pen and scanned.
+"""Public forms that ask for a VIN, box by box or in a plain rectangle, filled in by the project's pen and scanned.
 
 The forms themselves are not here: they are drawn from their PDF files. Places are in points from the left and the
 bottom of the page, measured once from the lines in those files.
@@ -15,14 +15,16 @@ from page_scores import Truth
 
 from vinscribe.charset import CHARSET
 from vinscribe.errors import DataError
-from vinscribe.training.card_ink import Pen, make_writer
+from vinscribe.training.card_ink import Pen, Writer, make_writer
 from vinscribe.training.card_print import brightness
 from vinscribe.training.card_scan import SCANS, Contrasts, moved, scan_card
 from vinscribe.training.card_words import MAKES, NAMES, STREETS
 from vinscribe.training.cards import make_vin
+from vinscribe.vin import VIN_LENGTH
 
 DPI = 200
 _POINTS = 72  # to the inch
+_PLAIN_SHARE = 0.8  # of its place that a character is wide at most where no line parts it from the next
 
 _TEETH = (46.0, 68.0, 90.0, 112.5, 134.9, 156.7, 178.6, 200.9, 222.9, 244.9, 267.0, 289.0, 311.0, 333.0, 356.5, 378.5)
 _SIDES = (
@@ -98,7 +100,35 @@ FORMS = (
         line_contrast=32,
     ),
 )
-"""The forms with a row for a VIN. The other forms at hand have a plain rectangle for it."""
+"""The forms with a row for a VIN."""
+
+PLAIN_FORMS = (
+    Form(
+        file="ca_reg135.pdf",
+        name="REG 135",
+        vin=Row((38.0, 233.0), 708.5, 731.5),
+        engine=None,
+        lines=((345, 712, 10), (290, 712, 8), (60, 691, 9), (38, 518, 9), (50, 661, 9)),
+        line_contrast=235,
+    ),
+    Form(
+        file="ca_reg227.pdf",
+        name="REG 227",
+        vin=Row((184.0, 431.0), 672.5, 687),
+        engine=None,
+        lines=((28, 674, 10), (436, 674, 10), (28, 636, 10), (28, 591, 10), (28, 613, 9)),
+        line_contrast=235,
+    ),
+    Form(
+        file="tx_130u.pdf",
+        name="Texas 130-U",
+        vin=Row((19.0, 223.0), 683.5, 701),
+        engine=None,
+        lines=((25, 658, 10), (292, 685, 8), (22, 564, 10), (22, 510, 10), (22, 537, 10)),
+        line_contrast=235,
+    ),
+)
+"""The forms with a plain rectangle for it: what is left free below the label."""
 
 
 @dataclass(frozen=True)
@@ -109,11 +139,13 @@ class FilledForm:
         image: uint8 (height, width) or (height, width, 3), BGR.
         scan: how it was scanned, one of `vinscribe.training.card_scan.SCANS`.
         truth: what is on it.
+        field: float64 (4, 2), corners of the row or rectangle for the VIN.
     """
 
     image: NDArray[np.uint8]
     scan: str
     truth: Truth
+    field: NDArray[np.float64]
 
     def write(self, folder: Path) -> Path:
         """Writes the file that a scanner would."""
@@ -131,7 +163,7 @@ def fill(form: Form, folder: Path, seed: int, index: int) -> FilledForm:
     """Fills a form in and scans it; the same seed and index give the same pixels.
 
     Args:
-        form: one of `FORMS`.
+        form: one of `FORMS` or `PLAIN_FORMS`.
         folder: of the PDF files.
         seed: of everything that is left to chance.
         index: number of the page; the ways of scanning come in turn.
@@ -139,13 +171,14 @@ def fill(form: Form, folder: Path, seed: int, index: int) -> FilledForm:
     Raises:
         DataError: the form's file is not there.
     """
-    rng = np.random.default_rng([seed, index, FORMS.index(form)])
+    rng = np.random.default_rng([seed, index, (*FORMS, *PLAIN_FORMS).index(form)])
     page = blank(folder / form.file).copy()
     scale, scan = DPI / _POINTS, SCANS[index % len(SCANS)]
     writer = make_writer(rng)
     pen = Pen(page, writer, DPI / 25.4, rng)
     vin = make_vin(rng)
-    cells = places(form.vin, page.shape[0])
+    row = places(form.vin, page.shape[0])
+    cells = row if len(row) > 1 else _free_places(row[0], writer, rng)
     _write(pen, vin, cells)
     if form.engine and rng.random() < 0.5:
         length = int(rng.integers(6, 15))
@@ -158,7 +191,8 @@ def fill(form: Form, folder: Path, seed: int, index: int) -> FilledForm:
     contrasts = Contrasts((255 - brightness((blue, green, red))) * opacity, form.line_contrast)
     scanned = scan_card(page, DPI, scan, contrasts, rng)
     truth = Truth(f"{form.name} {index}", {"form": form.name, "scan": scan}, vin, moved(cells, scanned.matrix))
-    return FilledForm(scanned.image, scan, truth)
+    field = np.array([row[0, 0], row[-1, 1], row[-1, 2], row[0, 3]])
+    return FilledForm(scanned.image, scan, truth, moved(field, scanned.matrix))
 
 
 @cache
@@ -180,6 +214,19 @@ def places(row: Row, height_px: int) -> NDArray[np.float64]:
     return np.stack(
         [np.stack(corner, axis=-1) for corner in ((left, top), (right, top), (right, foot), (left, foot))], axis=1
     )
+
+
+def _free_places(rectangle: NDArray[np.float64], writer: Writer, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Where somebody writes the characters of a VIN into a rectangle (4, 2), apart from each other, (17, 4, 2)."""
+    (left, top), (right, foot) = rectangle[0], rectangle[2]
+    begin = left + (right - left) * rng.uniform(0.01, 0.06)
+    wide = writer.size * writer.aspect * (foot - top)
+    room = 0.98 * (right - begin) / VIN_LENGTH
+    steps = min(wide * rng.uniform(1.3, 1.8), room / 1.05) * rng.uniform(0.95, 1.05, VIN_LENGTH)
+    starts = begin + np.append(0, np.cumsum(steps[:-1]))
+    ends = starts + _PLAIN_SHARE * steps
+    xs, ys = np.stack([starts, ends, ends, starts], axis=1), np.array([top, top, foot, foot])
+    return np.stack(np.broadcast_arrays(xs, ys), axis=2)
 
 
 def _write(pen: Pen, text: str, cells: NDArray[np.float64]) -> None:

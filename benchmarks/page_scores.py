@@ -137,8 +137,16 @@ def _along(off: NDArray[np.float64], side: NDArray[np.float64]) -> NDArray[np.fl
     return np.asarray((off * side).sum(axis=1) / (side * side).sum(axis=1))
 
 
-def judge(path: str, truth: Truth, reader: Reader) -> tuple[Outcome, VinReading]:
+def judge(
+    path: str, truth: Truth, reader: Reader, find: Callable[[NDArray[np.uint8]], list[Field]] = find_fields
+) -> tuple[Outcome, VinReading]:
     """Reads a file with one page as a user would, and compares it with what is on it.
+
+    Args:
+        path: of the file.
+        truth: what is on it.
+        reader: reads it.
+        find: what offers the reader its rows.
 
     Raises:
         ImageError: it cannot be read.
@@ -152,7 +160,7 @@ def judge(path: str, truth: Truth, reader: Reader) -> tuple[Outcome, VinReading]
     if truth.cells is not None:
         cells = np.asarray(truth.cells, float)
         found = near([cell.box for cell in reading.cells if cell.box], cells)
-        offered = found or any(near(field.cells, cells) for field in find_fields(page.image))
+        offered = found or any(near(field.cells, cells) for field in find(page.image))
         if truth.vin is not None:
             outline = np.array([cells[0, 0], cells[-1, 1], cells[-1, 2], cells[0, 3]])
             known = Field(outline, cells, 1.0, "boxes")

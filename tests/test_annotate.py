@@ -63,6 +63,28 @@ def test_doubt_is_seen_from_afar():
     assert len(np.unique((greens - X) * 17 // WIDTH)) >= 15
 
 
+def test_doubtful_cells_have_their_confidence_beside_them():
+    page = draw_form()
+    sure, doubtful = (annotate(page, reading(confidences=(each, *(0.999,) * 16))) for each in (0.999, 0.4))
+    below = np.s_[Y + HEIGHT + 6 : Y + 2 * HEIGHT]
+    assert not changed(page, sure)[below].any()
+    columns = changed(page, doubtful)[below].any(axis=0).nonzero()[0]
+    assert len(columns) > 5
+    assert columns.min() > X - 10
+    assert columns.max() < X + 10 + WIDTH / 17
+
+
+@pytest.mark.parametrize("degrees", [0, 6, -6, 84])
+def test_a_long_legend_is_whole(degrees):
+    """Nothing of it is cut off by the edge of the page."""
+    page, matrix = turned(np.full(SIZE[::-1], 245, np.uint8), degrees)
+    page[:] = 245
+    told = reading(moved(cells_of(), matrix), decision="review", reason="character 7: 5 or S; character 12: 0 or D")
+    drawn = changed(page, annotate(page, told))
+    edge = np.concatenate([drawn[0], drawn[-1], drawn[:, 0], drawn[:, -1]])
+    assert not edge.any()
+
+
 def test_illegible_cell_is_doubtful_whatever_it_was_read_as():
     cells = list(reading().cells)
     cells[2] = CellReading("G", 0.9999, 0.01, cells[2].box)

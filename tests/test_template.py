@@ -38,6 +38,24 @@ def test_black_and_white_with_dropped_lines(template):
     assert off(field, moved(cells_of(), matrix)) < 0.15
 
 
+def test_a_pale_scan(template):
+    page, matrix = turned(draw_form(fill=4), 2)
+    page = (page * 0.12 + 190).astype(np.uint8)
+    (field,) = template.fields(page)
+    assert off(field, moved(cells_of(), matrix)) < 0.15
+
+
+@pytest.mark.parametrize("degrees", [0, 4, 180])
+def test_a_form_that_is_on_the_sheet_twice(degrees):
+    """The part with the field, not the other one that looks the same."""
+    blank = np.vstack([draw_form()] * 2)
+    template = Template.made(blank, FIELD)
+    for fill in (1, 2):
+        page, matrix = turned(np.vstack([draw_form(fill), draw_form()]), degrees)
+        (field,) = template.fields(page)
+        assert off(field, moved(cells_of(), matrix)) < 0.15
+
+
 def test_where_no_lines_are_seen_the_form_says_where_the_cells_are(template):
     page = draw_form(fill=5)
     x, y, width, height = FIELD

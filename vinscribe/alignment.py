@@ -5,6 +5,7 @@ differs from card to card, and letters repeat, so many of the landmarks that loo
 together only: one move of the whole page must explain many of them.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -21,6 +22,9 @@ _WORKING_PX = 600  # of the page's longer side: less than 3 pixels for a millime
 _FINE_PX = 1000  # if a page does not fit at first: cards on a large glass are small
 _MOST = 1500  # landmarks of a page
 _CONTRAST = 0.03  # of a landmark; OpenCV's usual is 0.04
+_DARK, _BRIGHT = 0.5, 90.0  # percentiles of a page that become black and white: pale scans have landmarks, too
+_MOST_ENHANCED = 4.0
+_GUESSES = 3  # moves that are looked into: forms that hold a part twice can be laid over themselves in several ways
 _NEAR = 0.012  # of the form's longer side: what a similarity may be off, by perspective and waves of the paper
 _REACH = 0.03  # so far from where the similarity says matches are looked for again
 _CLOSE = 0.003  # what the final move may be off
@@ -80,7 +84,7 @@ def find_landmarks(page: Grey, working_px: int = _WORKING_PX) -> Landmarks:
     """
     factor = min(1.0, working_px / max(page.shape))
     size = [max(1, round(side * factor)) for side in page.shape[::-1]]
-    small = cv2.resize(page, size, interpolation=cv2.INTER_AREA)
+    small = _enhanced(np.asarray(cv2.resize(page, size, interpolation=cv2.INTER_AREA), np.uint8))
     keypoints, descriptors = cv2.SIFT.create(_MOST, contrastThreshold=_CONTRAST).detectAndCompute(small, None)
     if not keypoints:
         return Landmarks(np.zeros((0, 2)), np.zeros((0, DESCRIPTOR_BYTES), np.uint8))
@@ -112,16 +116,36 @@ def _aligned(form: Landmarks, form_px: float, page: Landmarks) -> Alignment | No
     if min(len(form.points), len(page.points)) < _LEAST_INLIERS:
         return None
     alike = _directions(form) @ _directions(page).T
+    best: Alignment | None = None
     # Moves lead from the page to the form: there, what a landmark may be off does not depend on the page's size.
-    matrix = _similarity(form, page, alike, _NEAR * form_px)
+    for guess in _similarities(form, page, alike, _NEAR * form_px):
+        matrix, found = _refined(form, page, alike, guess, form_px)
+        if matrix is None or not _is_all_there(form.points, found):
+            continue
+        matrix = np.asarray(np.linalg.inv(matrix), np.float64)
+        if _is_plausible(matrix, form.points) and (best is None or found.sum() > best.found.sum()):
+            best = Alignment(matrix, found)
+    return best
+
+
+def _refined(
+    form: Landmarks, page: Landmarks, alike: NDArray[np.float32], guess: Floats, form_px: float
+) -> tuple[Floats | None, Mask]:
+    """Page -> form, by perspective, too, and which of the form's landmarks are where that says; None if too few."""
+    matrix: Floats | None = guess
     found = np.zeros(len(form.points), bool)
     for reach, close in ((_REACH, 2 * _CLOSE), (3 * _CLOSE, _CLOSE)):
         if matrix is not None:
             matrix, found = _homography(form, page, alike, matrix, reach * form_px, close * form_px)
-    if matrix is None or not _is_all_there(form.points, found):
-        return None
-    matrix = np.asarray(np.linalg.inv(matrix), np.float64)
-    return Alignment(matrix, found) if _is_plausible(matrix, form.points) else None
+    return matrix, found
+
+
+def _enhanced(page: Grey) -> Grey:
+    """The page with its contrast stretched, at most `_MOST_ENHANCED` times."""
+    dark, bright = (float(level) for level in np.percentile(page, (_DARK, _BRIGHT)))
+    factor = min(255 / max(bright - dark, 1.0), _MOST_ENHANCED)
+    tones = np.clip((np.arange(256) - bright) * factor + 255, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(page, tones), np.uint8)
 
 
 def _directions(landmarks: Landmarks) -> NDArray[np.float32]:
@@ -133,20 +157,27 @@ def _directions(landmarks: Landmarks) -> NDArray[np.float32]:
     return np.asarray(roots / np.maximum(np.linalg.norm(roots, axis=1, keepdims=True), 1e-6), np.float32)
 
 
-def _similarity(form: Landmarks, page: Landmarks, alike: NDArray[np.float32], near_px: float) -> Floats | None:
-    """Page -> form by shift, turn and scale alone, from landmarks that are each other's likest."""
+def _similarities(form: Landmarks, page: Landmarks, alike: NDArray[np.float32], near_px: float) -> Iterator[Floats]:
+    """Page -> form by shift, turn and scale alone, from landmarks that are each other's likest.
+
+    Several ways, each from those landmarks that the ones before do not explain.
+    """
     of_page = alike.argmax(axis=1)
     of_form = np.flatnonzero(alike.argmax(axis=0)[of_page] == np.arange(len(of_page)))
-    if len(of_form) < _LEAST_INLIERS:
-        return None
-    affine, _ = cv2.estimateAffinePartial2D(
-        page.points[of_page[of_form]],
-        form.points[of_form],
-        ransacReprojThreshold=near_px,
-        maxIters=5000,
-        confidence=0.999,
-    )
-    return np.vstack([affine, [0, 0, 1]]) if np.ndim(affine) else None  # None where there is no such move
+    for _ in range(_GUESSES):
+        if len(of_form) < _LEAST_INLIERS:
+            return
+        affine, inliers = cv2.estimateAffinePartial2D(
+            page.points[of_page[of_form]],
+            form.points[of_form],
+            ransacReprojThreshold=near_px,
+            maxIters=5000,
+            confidence=0.999,
+        )
+        if not np.ndim(affine):  # None where there is no such move
+            return
+        yield np.vstack([affine, [0, 0, 1]])
+        of_form = of_form[inliers.ravel() == 0]
 
 
 def _homography(

@@ -22,7 +22,7 @@ _SURE_FROM, _UNSURE_FROM = 0.99, 0.8  # confidence in a character: calm from the
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _CAPITALS_PX = 22  # height of this font's capitals at scale 1
-_CHAR, _LEGEND = 0.5, 0.42  # heights of what is written, of the height of a cell
+_CHAR, _LEGEND, _PERCENT = 0.5, 0.42, 0.3  # heights of what is written, of the height of a cell
 _LEAST_PX, _MOST_SHARE = 9, 1 / 25  # but at least so many pixels, and at most this share of the page's shorter side
 _GAP = 0.12  # between cell and character, of the height of a cell
 
@@ -31,7 +31,8 @@ def annotate(page: NDArray[np.uint8], reading: VinReading) -> Picture:
     """Draw the field, its cells, the characters and the reading's legend into a page.
 
     Characters and legend run along the field, whichever way it lies; on a page without a field the legend is at the
-    top. Green cells are sure, orange ones less so, red ones doubtful.
+    top. Green cells are sure, orange ones less so, red ones doubtful; of these two kinds the confidence stands on the
+    other side of the cell.
 
     Args:
         page: uint8 (height, width), any size; it is not changed.
@@ -57,14 +58,19 @@ def annotate(page: NDArray[np.uint8], reading: VinReading) -> Picture:
     beyond = beside + 1.6 * size
     top = field[:2].mean(axis=0) + up * (beyond + 1.6 * legend_px)
     below = not ((top >= 0) & (top < page.shape[::-1])).all()
-    edge = (3, 2) if below else (0, 1)
+    edge, other = ((3, 2), (0, 1)) if below else ((0, 1), (3, 2))
+    percent_px = _text_px(_PERCENT * high, page)
     for cell in reading.cells:
         if cell.box is None:
             continue
-        box, colour = np.array(cell.box, np.float64), _colour(min(cell.confidence, cell.legible_probability))
+        confidence = min(cell.confidence, cell.legible_probability)
+        box, colour = np.array(cell.box, np.float64), _colour(confidence)
         _outline(picture, box, colour, line if colour == _SURE else 2 * line)
         foot = box[list(edge)].mean(axis=0) + up * (-beside - 1.4 * size if below else beside)
         _write(picture, cell.char, foot, along, size, colour, middle=True)
+        if colour != _SURE:
+            foot = box[list(other)].mean(axis=0) + up * (beside if below else -beside - 1.4 * percent_px)
+            _write(picture, f"{int(100 * confidence)}%", foot, along, percent_px, colour, middle=True)
     foot = field[edge[0]] + up * (-beyond - 1.4 * legend_px if below else beyond)
     _write(picture, _legend(reading), foot, along, legend_px, _decision_colour(reading))
     return picture
@@ -114,7 +120,7 @@ def _write(
     (width, _), below = cv2.getTextSize(text, _FONT, scale, thick)
     pad = max(2, round(size / 5))
     wide, high = width + 2 * pad, round(size) + below + 2 * pad
-    room = float(abs(along) @ [picture.shape[1], picture.shape[0]])
+    room = float(min(np.array(picture.shape[1::-1]) / np.maximum(abs(along), 1e-9)))
     if wide > room and size > _LEAST_PX:  # a long legend on a narrow page
         _write(picture, text, foot, along, max(float(_LEAST_PX), size * 0.95 * room / wide), colour, middle)
         return

@@ -188,7 +188,9 @@ class _Card:
             self.pen.strike(box)
             if self.filling.random() < 0.4:  # the right one above it, small
                 left, top, width, height = box
-                self.pen.char(CHARSET[self.filling.integers(len(CHARSET))], (left, top - 0.55 * height, width, 0.6 * height))
+                self.pen.char(
+                    CHARSET[self.filling.integers(len(CHARSET))], (left, top - 0.55 * height, width, 0.6 * height)
+                )
         self.y += self.height + float(rng.uniform(2, 4))
         return cells
 

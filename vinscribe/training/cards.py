@@ -109,7 +109,11 @@ def draw_card(
     Raises:
         UsageError: an unknown name, or a resolution out of range.
     """
-    for name, value, known in (("layout", layout, (*LAYOUTS, PLAIN)), ("scan", scan, SCANS), ("negative", negative, NEGATIVES)):
+    for name, value, known in (
+        ("layout", layout, (*LAYOUTS, PLAIN)),
+        ("scan", scan, SCANS),
+        ("negative", negative, NEGATIVES),
+    ):
         if value is not None and value not in known:
             raise UsageError(f"unknown {name} {value!r}; choose from {', '.join(known)}")
     if dpi is not None and not 100 <= dpi <= 600:
@@ -120,9 +124,7 @@ def draw_card(
     layout, scan, dpi = layout or by_chance[0], scan or by_chance[1], dpi or dpi_by_chance
     by_chance_vin = make_vin(rng)
     vin = vin or by_chance_vin
-    printed = print_card(
-        vin, layout, negative, dpi, rng, hand, None if form is None else np.random.default_rng(form)
-    )
+    printed = print_card(vin, layout, negative, dpi, rng, hand, None if form is None else np.random.default_rng(form))
     scanned = scan_card(printed.image, dpi, scan, Contrasts(printed.ink_contrast, printed.line_contrast), rng)
     field, cells = None, None
     if printed.cells is not None:
