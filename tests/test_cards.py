@@ -17,6 +17,7 @@ from vinscribe.training.cards import (
     CHECKED_SHARE,
     LAYOUTS,
     NEGATIVES,
+    PLAIN,
     SCANS,
     draw_card,
     make_vin,
@@ -156,6 +157,27 @@ def test_pale_lines_stay_visible():
                 middle = np.mean(card.truth.field, axis=0)
                 around = [[tuple(middle + (np.array(point) - middle) * 1.03) for point in card.truth.field]]
                 assert straightened(card, around).std() > 2, (scan, seed)
+
+
+def test_cards_of_one_form_are_printed_alike_at_any_resolution():
+    one, two = (draw_card(seed, "boxes", "clean", "empty", dpi, form=4) for seed, dpi in ((1, 150), (2, 300)))
+    assert one.truth.vin == two.truth.vin is None
+    np.testing.assert_allclose(np.array(one.truth.field) / 150, np.array(two.truth.field) / 300, atol=0.01)
+    other = draw_card(1, "boxes", "clean", "empty", 150, form=5)
+    pages = [
+        cv2.resize(grey(card), (600, 400), interpolation=cv2.INTER_AREA).astype(float) for card in (one, two, other)
+    ]
+    assert likeness(pages[0], pages[1]) > 0.7 > 0.4 > likeness(pages[0], pages[2])
+    vins = {draw_card(seed, "boxes", "clean", form=4).truth.vin for seed in (1, 2)}
+    assert len(vins) == 2
+
+
+def test_a_field_without_boxes_has_nothing_between_its_characters():
+    for form in range(3):
+        card = draw_card(form, PLAIN, "clean", "empty", 200, form=form)
+        assert straightened(card)[:, 10:-10, 10:-10].std(axis=(1, 2)).max() < 4
+        left, right = (straightened(card)[:, 10:-10, side].std() for side in (np.s_[:3], np.s_[-3:]))
+        assert max(left, right) < 40
 
 
 def test_hands_differ():

@@ -23,6 +23,7 @@ _SURE_FROM, _UNSURE_FROM = 0.99, 0.8  # confidence in a character: calm from the
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _CAPITALS_PX = 22  # height of this font's capitals at scale 1
 _CHAR, _LEGEND, _PERCENT = 0.5, 0.42, 0.3  # heights of what is written, of the height of a cell
+_CHAR_WIDE, _PERCENT_WIDE = 0.8, 0.4  # the same, at most, of the width of a cell
 _LEAST_PX, _MOST_SHARE = 9, 1 / 25  # but at least so many pixels, and at most this share of the page's shorter side
 _GAP = 0.12  # between cell and character, of the height of a cell
 
@@ -52,14 +53,13 @@ def annotate(page: NDArray[np.uint8], reading: VinReading) -> Picture:
     line = max(1, round(min(page.shape) / 700))
     _outline(picture, _grown(field, 2 * line), _FIELD, 2 * line)
     high = float(np.linalg.norm(field[0] - field[3]))
-    size, legend_px = _text_px(_CHAR * high, page), _text_px(_LEGEND * high, page)
+    size, legend_px, percent_px = _sizes(reading, high, page)
     # Characters beside the field, the legend beside these: above the field, or below it where there is no room above.
     beside = _GAP * high + 2 * line
     beyond = beside + 1.6 * size
     top = field[:2].mean(axis=0) + up * (beyond + 1.6 * legend_px)
     below = not ((top >= 0) & (top < page.shape[::-1])).all()
     edge, other = ((3, 2), (0, 1)) if below else ((0, 1), (3, 2))
-    percent_px = _text_px(_PERCENT * high, page)
     for cell in reading.cells:
         if cell.box is None:
             continue
@@ -74,6 +74,15 @@ def annotate(page: NDArray[np.uint8], reading: VinReading) -> Picture:
     foot = field[edge[0]] + up * (-beyond - 1.4 * legend_px if below else beyond)
     _write(picture, _legend(reading), foot, along, legend_px, _decision_colour(reading))
     return picture
+
+
+def _sizes(reading: VinReading, high: float, page: NDArray[np.uint8]) -> tuple[float, float, float]:
+    """Heights of characters, of the legend and of percentages, by how high and wide the cells are."""
+    boxes = [np.array(cell.box, np.float64) for cell in reading.cells if cell.box is not None]
+    wide = float(np.median([np.linalg.norm(box[1] - box[0]) for box in boxes])) if boxes else high
+    wanted = min(_CHAR * high, _CHAR_WIDE * wide), _LEGEND * high, min(_PERCENT * high, _PERCENT_WIDE * wide)
+    size, legend_px, percent_px = (_text_px(px, page) for px in wanted)
+    return size, legend_px, percent_px
 
 
 def _legend(reading: VinReading) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from vinscribe.charset import CHARSET
 from vinscribe.errors import DataError, UsageError
 from vinscribe.training.card_ink import Hand
-from vinscribe.training.card_layouts import print_card
+from vinscribe.training.card_layouts import PrintedCard, print_card
 from vinscribe.training.card_print import LAYOUTS, PLAIN
 from vinscribe.training.card_scan import SCANS, Contrasts, moved, scan_card
 from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, YEAR_CODES, check_digit, known_wmis
@@ -38,6 +38,8 @@ CHECKED_SHARE = 0.6
 _CHECKED_REGIONS = tuple("12345L")  # North America and China, where all makers write it
 
 _DPIS, _DPI_SHARES = (150, 200, 240, 300, 400), (0.15, 0.45, 0.1, 0.22, 0.08)
+
+_FORM_DPI = 300
 
 Point = tuple[float, float]
 
@@ -124,7 +126,10 @@ def draw_card(
     layout, scan, dpi = layout or by_chance[0], scan or by_chance[1], dpi or dpi_by_chance
     by_chance_vin = make_vin(rng)
     vin = vin or by_chance_vin
-    printed = print_card(vin, layout, negative, dpi, rng, hand, None if form is None else np.random.default_rng(form))
+    if form is None:
+        printed = print_card(vin, layout, negative, dpi, rng, hand)
+    else:
+        printed = _at(dpi, print_card(vin, layout, negative, _FORM_DPI, rng, hand, np.random.default_rng(form)))
     scanned = scan_card(printed.image, dpi, scan, Contrasts(printed.ink_contrast, printed.line_contrast), rng)
     field, cells = None, None
     if printed.cells is not None:
@@ -135,6 +140,16 @@ def draw_card(
     data, ending = _encoded(scanned.image, scan, rng)
     kept = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     return Card(np.asarray(kept, np.uint8), truth, data, ending)
+
+
+def _at(dpi: int, printed: PrintedCard) -> PrintedCard:
+    """A card that was printed at `_FORM_DPI` at another resolution: a form is the same to a hair, letters and all."""
+    height, width = printed.image.shape[:2]
+    size = (round(width * dpi / _FORM_DPI), round(height * dpi / _FORM_DPI))
+    method = cv2.INTER_AREA if dpi < _FORM_DPI else cv2.INTER_CUBIC
+    image = np.asarray(cv2.resize(printed.image, size, interpolation=method), np.uint8)
+    cells = None if printed.cells is None else printed.cells * np.tile(np.array(size) / (width, height), 2)
+    return replace(printed, image=image, cells=cells)
 
 
 def make_vin(rng: np.random.Generator) -> str:
