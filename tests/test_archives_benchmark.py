@@ -106,6 +106,30 @@ def test_a_run_that_loses_a_page_is_an_error(tmp_path: Path, monkeypatch: pytest
         archives.measure(4, [2], tmp_path)
 
 
+def test_only_the_most_workers_read_the_whole_folder(
+    drawn: tuple[Path, list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[list[str]] = []
+
+    def run(arguments: list[str], out: Path) -> Run:
+        read.append(sorted(file.name for file in Path(arguments[0]).iterdir()) if len(arguments) > 1 else [])
+        return Run(2.0, 1, len(read[-1]))
+
+    def draw(folder: Path, pages: int) -> list[Path]:
+        folder.symlink_to(drawn[0])
+        return drawn[1]
+
+    monkeypatch.setattr(archives, "draw_archive", draw)
+    monkeypatch.setattr(archives, "run_command", run)
+    monkeypatch.setattr(archives, "stages", lambda _: FIGURES.stages)
+    monkeypatch.setattr(archives, "_PART", 2)
+    text = as_markdown(archives.measure(5, [1, 2], tmp_path))
+    assert [len(names) for names in read[:2]] == [2, 5]
+    assert read[0] == read[1][:2]
+    assert "| 1 worker, 2 of them | 1.0 pages a second" in text
+    assert "| 2 workers | 2.5 pages a second" in text
+
+
 def test_the_table_says_what_was_measured() -> None:
     lines = as_markdown(FIGURES).splitlines()
     assert "100 scans (A5, 200 dpi, grey; 40 drawn cards" in lines[0]

@@ -61,6 +61,14 @@ def test_sixteen_bits_are_scaled_to_eight(ending):
     np.testing.assert_array_equal(decode_grey(encode(LETTER.astype(np.uint16) * 257, ending)), LETTER)
 
 
+def test_floats_of_any_size_use_the_range_of_the_whole_picture():
+    values = np.linspace(-3e30, 5e30, 200 * 7).reshape(200, 7).astype(np.float32)
+    values[3, 3], values[150, 2], values[199, 6] = np.nan, np.inf, -np.inf
+    finite = np.nan_to_num(values.astype(np.float64), nan=0, posinf=0, neginf=0)
+    expected = np.round((finite - finite.min()) * (255 / np.ptp(finite)))
+    np.testing.assert_array_equal(decode_grey(encode(values, ".tif")), expected)
+
+
 def test_float_tiff_uses_its_own_range():
     np.testing.assert_array_equal(decode_grey(encode(LETTER.astype(np.float32) / 255, ".tif")), LETTER)
 

@@ -18,7 +18,7 @@ from vinscribe.charset import CHARSET
 from vinscribe.classifier import Classifier
 from vinscribe.cli import main
 from vinscribe.errors import TrainingError
-from vinscribe.training import release, runs
+from vinscribe.training import release, runs, vin_calibration
 from vinscribe.training.commands import train_main
 from vinscribe.training.emnist import Archive
 from vinscribe.training.fit import RECIPES, FitSettings
@@ -33,6 +33,12 @@ RUN_FILES = (
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_archive(tmp_path_factory.mktemp("emnist") / "gzip.zip")
+
+
+@pytest.fixture(scope="module")
+def small_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough for training to run, not to learn anything."""
+    return write_archive(tmp_path_factory.mktemp("emnist") / "gzip.zip", per_class=30)
 
 
 def train_py(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -194,6 +200,7 @@ JOBS = [
     for settings, view in release.release_jobs()
     if not settings.seed
 ]
+FEW_VINS = 20
 README = "# title\n\n<!-- results:begin -->\nold\n<!-- results:end -->\n\nend\n"
 
 
@@ -204,10 +211,18 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def train_one_with_few_vins(path: Path, unipen: None, settings: FitSettings, view_name: str, runs_dir: Path) -> None:
+    """``release._train_one`` in a process of its own, where nothing is patched yet."""
+    vin_calibration.NUM_VINS = FEW_VINS
+    release._train_one(path, unipen, settings, view_name, runs_dir)
+
+
 def test_a_release_writes_models_tables_and_figures(
-    repository: Path, archive: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    repository: Path, small_archive: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    release.make_release(Archive(archive), None, repository, JOBS)
+    monkeypatch.setattr(vin_calibration, "NUM_VINS", FEW_VINS)  # as in training: thousands of cells take minutes
+    monkeypatch.setattr(release, "_train_one", train_one_with_few_vins)
+    release.make_release(Archive(small_archive), None, repository, JOBS)
     readme, card = ((repository / name).read_text() for name in ("README.md", "MODEL_CARD.md"))
     assert readme.startswith("# title\n\n<!-- results:begin -->\n| network | view |")
     assert readme.endswith("\n<!-- results:end -->\n\nend\n")
@@ -229,7 +244,7 @@ def test_a_release_writes_models_tables_and_figures(
     assert len(before) == 4
     monkeypatch.setattr(release, "_train_one", None)
     monkeypatch.setattr(release, "export_model", lambda *_: None)
-    release.make_release(Archive(archive), None, repository, JOBS)
+    release.make_release(Archive(small_archive), None, repository, JOBS)
     assert (repository / "README.md").read_text() == readme
     assert (repository / "MODEL_CARD.md").read_text() == card
     assert {path: path.stat().st_mtime_ns for path in repository.rglob("best.pt")} == before

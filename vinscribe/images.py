@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,6 +25,7 @@ MAX_PIXELS = 200_000_000
 """Larger pictures are refused before they are decoded: a file of a few KB can claim gigabytes of pixels."""
 
 _HEAD_BYTES = 32
+_BLOCK_ROWS = 64
 
 
 def list_pictures(directory: str) -> list[str]:
@@ -168,10 +170,26 @@ def _to_eight_bits(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
         return pixels  # type: ignore[return-value]
     if pixels.dtype == np.uint16:
         return cv2.convertScaleAbs(pixels.astype(np.uint16, copy=False), alpha=1 / 257)  # type: ignore[return-value]
-    values = np.nan_to_num(pixels.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    # Floats and wide integers have no agreed white: their own range becomes 0..255.
-    low, high = float(values.min()), float(values.max())
-    return np.round((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
+    # Floats and wide integers have no agreed white: their own range becomes 0..255. A few rows at a time: scans are
+    # large, and eight bytes a pixel are many.
+    low, high = np.inf, -np.inf
+    for rows in _row_blocks(pixels):
+        values = _finite(rows)
+        low, high = min(low, float(values.min())), max(high, float(values.max()))
+    out = np.empty(pixels.shape, np.uint8)
+    for rows, kept in zip(_row_blocks(pixels), _row_blocks(out), strict=True):
+        kept[:] = np.round((_finite(rows) - low) * (255 / max(high - low, 1e-9)))
+    return out
+
+
+def _row_blocks(pixels: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Views of a few rows each."""
+    for start in range(0, len(pixels), _BLOCK_ROWS):
+        yield pixels[start : start + _BLOCK_ROWS]
+
+
+def _finite(pixels: NDArray[np.generic]) -> NDArray[np.float64]:
+    return np.nan_to_num(pixels.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

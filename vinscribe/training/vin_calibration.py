@@ -50,7 +50,7 @@ def calibrate_vins(
     settings: AugmentSettings,
     size_px: int,
     class_shares: NDArray[np.float64],
-    num_vins: int = NUM_VINS,
+    num_vins: int | None = None,
     seed: int = 0,
 ) -> VinCalibration:
     """Fits the calibration of whole VINs.
@@ -61,13 +61,14 @@ def calibrate_vins(
         settings: how cells are rendered.
         size_px: the network's input side.
         class_shares: (33,), how often each character was drawn in training.
-        num_vins: of each kind.
+        num_vins: of each kind; `NUM_VINS` if None.
         seed: of the VINs and cells.
     """
 
     def outputs_of(cells: NDArray[np.uint8]) -> NDArray[np.float32]:
         return with_illegible(probs_of(torch.from_numpy(cells)[:, None]), cells)
 
+    num_vins = NUM_VINS if num_vins is None else num_vins
     rng = np.random.default_rng([seed, num_vins])
     kinds = [_emnist(data, None), _emnist(data, replace(settings, bare=0.0))]
     if data.validation_strokes:
