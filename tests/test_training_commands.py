@@ -35,12 +35,6 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_archive(tmp_path_factory.mktemp("emnist") / "gzip.zip")
 
 
-@pytest.fixture(scope="module")
-def small_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Enough for training to run, not to learn anything."""
-    return write_archive(tmp_path_factory.mktemp("emnist") / "gzip.zip", per_class=30)
-
-
 def train_py(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "train.py"), *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env=ENVIRONMENT | environment)
@@ -218,11 +212,11 @@ def train_one_with_few_vins(path: Path, unipen: None, settings: FitSettings, vie
 
 
 def test_a_release_writes_models_tables_and_figures(
-    repository: Path, small_archive: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    repository: Path, archive: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vin_calibration, "NUM_VINS", FEW_VINS)  # as in training: thousands of cells take minutes
     monkeypatch.setattr(release, "_train_one", train_one_with_few_vins)
-    release.make_release(Archive(small_archive), None, repository, JOBS)
+    release.make_release(Archive(archive), None, repository, JOBS)
     readme, card = ((repository / name).read_text() for name in ("README.md", "MODEL_CARD.md"))
     assert readme.startswith("# title\n\n<!-- results:begin -->\n| network | view |")
     assert readme.endswith("\n<!-- results:end -->\n\nend\n")
@@ -244,7 +238,7 @@ def test_a_release_writes_models_tables_and_figures(
     assert len(before) == 4
     monkeypatch.setattr(release, "_train_one", None)
     monkeypatch.setattr(release, "export_model", lambda *_: None)
-    release.make_release(Archive(small_archive), None, repository, JOBS)
+    release.make_release(Archive(archive), None, repository, JOBS)
     assert (repository / "README.md").read_text() == readme
     assert (repository / "MODEL_CARD.md").read_text() == card
     assert {path: path.stat().st_mtime_ns for path in repository.rglob("best.pt")} == before
