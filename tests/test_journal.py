@@ -205,6 +205,9 @@ class Full:
         self._left -= count
         return count
 
+    def truncate(self, size):
+        self._file.truncate(size)
+
     def close(self):
         self._file.close()
 
@@ -221,6 +224,8 @@ def test_a_full_disk_is_said_and_costs_nothing(path, which, left):
     ):
         write(out, PAGES)
     out.close()
+    for file in (path, path + ".journal"):
+        assert Path(file).read_bytes()[-1:] in (b"", b"\n")  # no half line is left
     write_what_is_left(path)
     assert contents(path) == contents(path + "2.csv")
 

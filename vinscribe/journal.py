@@ -121,9 +121,17 @@ class ResultFile:
             while data:  # once, wherever the system takes it in one go
                 data = data[file.write(data) :]
         except OSError as error:
+            self._cut()
             raise VinscribeError(
                 f"cannot write {self.path}: {error.strerror}; put that right, then go on with --resume"
             ) from None
+
+    def _cut(self) -> None:
+        """Takes off what was written of a line that the disk has no room for, so that all lines are whole."""
+        for file, end in ((self._file, self._end), (self._journal, self._journal_end)):
+            if file is not None:
+                with suppress(OSError):  # the next run with --resume does it
+                    file.truncate(end)
 
     def _load(self) -> None:
         """Takes up what the journal knows."""
