@@ -84,6 +84,7 @@ def test_memory_is_that_of_a_process_and_its_children() -> None:
 def test_a_run_is_timed_and_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "vinscribe"
     package.mkdir()
+    (package / "__init__.py").touch()  # before any other on the path
     (package / "__main__.py").write_text(_COMMAND)
     monkeypatch.setattr(archives, "ROOT", tmp_path)
     run = run_command(["folder"], tmp_path / "out.jsonl")
