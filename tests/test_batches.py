@@ -1,5 +1,6 @@
 """batches.py: what is drawn how often, and that a batch depends on its number and the seed alone."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from emnist_archive import glyphs
 
 from vinscribe.cells import normalise_batch
 from vinscribe.charset import CHARSET, ILLEGIBLE, NUM_CLASSES, label_of
+from vinscribe.training import validation
 from vinscribe.training.augment import AugmentSettings
 from vinscribe.training.batches import (
     Data,
@@ -20,6 +22,7 @@ from vinscribe.training.batches import (
     make_sources,
     stroke_weights,
 )
+from vinscribe.training.card_cells import CardCells
 from vinscribe.training.dataset import Split
 from vinscribe.training.glyphs import ImageGlyphs, PenGlyphs, StrokeGlyphs
 from vinscribe.training.unipen import StrokeSet
@@ -115,6 +118,19 @@ def test_labels_fit_their_pictures() -> None:
     assert 15 < int(labels.sum()) < 45
 
 
+def test_whole_cards_come_first_in_a_batch() -> None:
+    cards = CardCells(None, 40)
+    sources = make_sources(DATA, 0.5, 0.0, 0.2)
+    batches = RenderedBatches(sources, [(math.inf, AugmentSettings())], 40, 40, 3, cards, 17 / 40)
+    cells, labels = batches[5]
+    rng = np.random.default_rng([3, 5])
+    assert int(17 / 40 * 40 / 17 + rng.random()) == 1
+    drawn, drawn_labels = cards.draw(rng)
+    np.testing.assert_array_equal(cells[:17, 0].numpy(), drawn)
+    np.testing.assert_array_equal(labels[:17].numpy(), drawn_labels)
+    assert cells[17:].flatten(1).amax(1).min() > 0
+
+
 def test_plain_batches_take_each_picture_once_per_epoch() -> None:
     cells = normalise_batch(list(DATA.train.images), 28)
     batches = PlainBatches(cells, np.arange(len(cells)), 10, seed=3)
@@ -136,13 +152,15 @@ def test_the_sampler_counts_on_over_the_epochs() -> None:
     assert len(sampler) == 3
 
 
-def test_validation_parts() -> None:
+def test_validation_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "_CARDS", 2)
     parts = {part.name: part for part in validation_parts(DATA, AugmentSettings(), 40)}
-    assert list(parts) == ["emnist", "cells", "unipen"]
+    assert list(parts) == ["emnist", "cells", "unipen", "cards"]
     np.testing.assert_array_equal(parts["emnist"].cells, normalise_batch(list(DATA.validation.images)))
     np.testing.assert_array_equal(parts["emnist"].labels, DATA.validation.labels)
     assert len(parts["cells"].cells) == 11  # every third
     assert parts["unipen"].cells.shape == (2, 40, 40)
+    assert parts["cards"].cells.shape == (34, 40, 40)
     again = {part.name: part for part in validation_parts(DATA, AugmentSettings(), 40)}
     np.testing.assert_array_equal(parts["cells"].cells, again["cells"].cells)
     assert set(parts["unipen"].labels) <= {10, 11, ILLEGIBLE}

@@ -18,7 +18,7 @@ from vinscribe.charset import CHARSET, NUM_CLASSES, NUM_OUTPUTS
 from vinscribe.classifier import Classifier
 from vinscribe.errors import TrainingError
 from vinscribe.training import export
-from vinscribe.training.export import PARITY, check_parity, export_model, with_temperature
+from vinscribe.training.export import PARITY, check_parity, export_model, load_weights, with_temperature
 from vinscribe.training.network import NETWORKS, build_network
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,6 +86,25 @@ def test_the_metadata_is_complete_and_names_no_path(exported: tuple[nn.Sequentia
     content = path.read_bytes()
     assert str(ROOT).encode() not in content
     assert b"site-packages" not in content
+
+
+def test_a_model_that_was_written_can_go_on_learning(exported: tuple[nn.Sequential, Path]) -> None:
+    network, folder = exported
+    name = "seed" if Classifier(folder / "model.onnx").size_px == 28 else "vinscribe"
+    other = build_network(name)
+    load_weights(other, folder / "model.h5")
+    cells = torch.rand(8, 1, *[Classifier(folder / "model.onnx").size_px] * 2, generator=torch.manual_seed(3))
+    with torch.inference_mode():
+        torch.testing.assert_close(other.eval()(cells), network(cells) / TEMPERATURE, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("exported", ["seed"], indirect=True)
+def test_a_model_of_another_network_is_refused(exported: tuple[nn.Sequential, Path], tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="another network"):
+        load_weights(build_network("vinscribe"), exported[1] / "model.h5")
+    (tmp_path / "no.h5").write_text("no model")
+    with pytest.raises(TrainingError, match="Keras"):
+        load_weights(build_network("vinscribe"), tmp_path / "no.h5")
 
 
 @pytest.mark.parametrize("exported", ["vinscribe"], indirect=True)

@@ -13,7 +13,7 @@ from vinscribe.training.augment import AugmentSettings
 from vinscribe.training.batches import Data
 from vinscribe.training.dataset import Split
 from vinscribe.training.unipen import StrokeSet
-from vinscribe.training.vin_calibration import calibrate_vins, fit_calibration, sample_vins
+from vinscribe.training.vin_calibration import calibrate_vins, fit_calibration, fit_sharpness, sample_vins
 from vinscribe.views import NUM_VIEWS
 from vinscribe.vin import CHECK_POSITION, check_digit
 
@@ -39,6 +39,22 @@ def test_fit_finds_the_calibration(slope, offset):
     right = rng.random(len(odds)) < 1 / (1 + np.exp(-(slope * odds + offset)))
     found = fit_calibration(1 / (1 + np.exp(-odds)), right)
     assert found == (pytest.approx(slope, rel=0.05), pytest.approx(offset, abs=0.1))
+
+
+@pytest.mark.parametrize("power", [0.7, 1.0, 1.8])
+def test_fit_finds_the_sharpness(power):
+    rng = np.random.default_rng(2)
+    timid = rng.dirichlet(np.full(NUM_CLASSES, 0.3), 20_000)
+    true = timid**power / (timid**power).sum(1, keepdims=True)
+    labels = (true.cumsum(1) < rng.random((len(true), 1))).sum(1).clip(max=NUM_CLASSES - 1)
+    assert fit_sharpness(timid, labels) == pytest.approx(power, rel=0.04)
+
+
+def test_sharpened_probabilities_keep_their_order():
+    probs = np.array([[0.5, 0.3, 0.2] + [0.0] * 30])
+    sharp = Calibration(sharpness=2.0).likelihoods(probs)
+    assert sharp[0, :3] == pytest.approx(np.array([25, 9, 4]) / 38)
+    assert Calibration.of({"vins": '{"slope": 1, "offset": 0, "sharpness": 1.4}'}).sharpness == 1.4
 
 
 def test_calibration_travels_in_the_metadata():

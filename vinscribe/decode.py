@@ -145,6 +145,8 @@ class Calibration:
         slope, offset: of the log odds of the confidence in a whole VIN, fitted to VINs of validation writers.
         class_shares: how often the model met each of the 33 characters when it was trained, adding up to 1; equally
             often if empty. Its probabilities lean towards what it met often, which is not what is frequent in a VIN.
+        sharpness: power to which the probabilities of a cell are raised. They are means over several looks, which are
+            right more often than each look by itself says.
 
     Source: J. Platt, "Probabilistic outputs for support vector machines", 1999 (slope and offset).
     """
@@ -152,6 +154,7 @@ class Calibration:
     slope: float = 1.0
     offset: float = 0.0
     class_shares: tuple[float, ...] = ()
+    sharpness: float = 1.0
 
     @classmethod
     def of(cls, metadata: Mapping[str, str]) -> "Calibration":
@@ -164,15 +167,19 @@ class Calibration:
             shares = tuple(map(float, fitted.get("class_shares", ())))
             if len(shares) not in (0, NUM_CLASSES):
                 raise ValueError
-            return cls(float(fitted["slope"]), float(fitted["offset"]), shares)
+            sharpness = float(fitted.get("sharpness", 1.0))
+            if not sharpness > 0:
+                raise ValueError
+            return cls(float(fitted["slope"]), float(fitted["offset"]), shares, sharpness)
         except (ValueError, TypeError, KeyError, AttributeError):
             raise ModelError(f"the model's metadata 'vins' is {said[:200]!r}; use a model that is whole") from None
 
     def likelihoods(self, probs: Floats) -> Floats:
-        """Probabilities (..., 33) as they would be if the model had met every character equally often."""
-        if not self.class_shares:
+        """Probabilities (..., 33) as they would be if the model had met every character equally often, sharpened."""
+        if not self.class_shares and self.sharpness == 1:
             return probs
-        even = probs / np.array(self.class_shares)
+        shares = np.array(self.class_shares or (1 / NUM_CLASSES,) * NUM_CLASSES)
+        even = (probs / shares) ** self.sharpness
         likelihoods: Floats = even / even.sum(-1, keepdims=True)
         return likelihoods
 

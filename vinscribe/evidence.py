@@ -221,7 +221,7 @@ class Evidence:
         means = _window(self._ink, inner)
         inside = max(len(share) - width, 0)
         share[:inside] = means[width // 2 : width // 2 + inside]
-        return np.minimum(share / _INK_COVERS, 1)
+        return np.asarray(np.minimum(share / _INK_COVERS, 1), np.float32)
 
     def _between(self, width: int) -> NDArray[np.float32]:
         """How much of the rails there is from each column on, 0 to 1; gaps count more than that they are short."""

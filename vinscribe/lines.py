@@ -128,7 +128,7 @@ def _within(ridge: NDArray[np.bool_]) -> NDArray[np.bool_]:
     wide = cv2.dilate(ridge.astype(np.uint8), np.ones((1, 3), np.uint8))
     above, below = np.zeros_like(wide), np.zeros_like(wide)
     above[_GOES_ON:], below[:-_GOES_ON] = wide[:-_GOES_ON], wide[_GOES_ON:]
-    return np.asarray((above & below) > 0)
+    return np.asarray((above > 0) & (below > 0), np.bool_)
 
 
 def _line_map(smooth: cv2.typing.MatLike, across: tuple[int, int], along: tuple[int, int]) -> Grey:

@@ -58,12 +58,13 @@ class CardCells:
     """A source of whole cards' cells, any of the 33 characters being as likely as any other.
 
     Args:
-        hands: who writes; None for the project's own alphabet alone.
+        hands: who writes; None, or hands that lack a character, for the project's own alphabet alone.
         size_px: the network's input side.
     """
 
     def __init__(self, hands: Hands | None, size_px: int) -> None:
-        self._hands, self._size_px = hands, size_px
+        self._hands = hands if hands and hands.complete else None
+        self._size_px = size_px
 
     def draw(self, rng: np.random.Generator) -> tuple[Picture, NDArray[np.int64]]:
         """One card's cells, uint8 (17, size_px, size_px), and their labels (17,), ``ILLEGIBLE`` for empty ones."""

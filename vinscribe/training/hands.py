@@ -30,6 +30,11 @@ class Hands:
             for writer in self._writers
         }
 
+    @property
+    def complete(self) -> bool:
+        """Whether every character was written by somebody."""
+        return all(len(rows) > 0 for rows in self._of_all)
+
     def choose(self, vin: str, rng: np.random.Generator) -> Hand:
         """A hand for a VIN: of a few writers by chance the one who wrote most of its characters."""
         rows = self._rows(vin, rng)

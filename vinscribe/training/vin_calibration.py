@@ -42,6 +42,7 @@ class VinCalibration:
     class_shares: tuple[float, ...]
     num_vins: int
     exact: float
+    sharpness: float = 1.0
 
 
 def calibrate_vins(
@@ -81,10 +82,12 @@ def calibrate_vins(
         outputs = outputs_of_views(cells, outputs_of)
         probs[row], legible[row] = given_legible(outputs), 1 - outputs[:, ILLEGIBLE]
     shares = tuple(class_shares.round(6).tolist())
-    decoded = Decoder(calibration=Calibration(class_shares=shares)).decode(probs, legible)
+    sharpness = fit_sharpness(Calibration(class_shares=shares).likelihoods(probs), vins)
+    plain = Calibration(class_shares=shares, sharpness=sharpness)
+    decoded = Decoder(calibration=plain).decode(probs, legible)
     right = (decoded.best == vins).all(1)
     slope, offset = fit_calibration(decoded.confidence, right)
-    return VinCalibration(slope, offset, shares, len(vins), float(right.mean()))
+    return VinCalibration(slope, offset, shares, len(vins), float(right.mean()), sharpness)
 
 
 def sample_vins(priors: Priors, count: int, rng: np.random.Generator) -> Labels:
@@ -101,6 +104,20 @@ def sample_vins(priors: Priors, count: int, rng: np.random.Generator) -> Labels:
     vins[filled[:, None], FILLED] = FILLER
     vins[filled, CHECK_POSITION] = rng.choice(NUM_CLASSES, len(filled), p=priors.filled_check)
     return vins
+
+
+def fit_sharpness(likelihoods: NDArray[np.float64], labels: Labels) -> float:
+    """The power of likelihoods (..., 33) that makes their labels (...) the most probable, 0.5 to 3."""
+    from scipy.optimize import minimize_scalar
+
+    logs = np.log(np.maximum(likelihoods, 1e-12))
+
+    def loss(power: float) -> float:
+        scaled = power * logs
+        chosen = np.take_along_axis(scaled, labels[..., None], -1)[..., 0]
+        return float((np.logaddexp.reduce(scaled, -1) - chosen).mean())
+
+    return float(minimize_scalar(loss, bounds=(0.5, 3.0), method="bounded").x)
 
 
 def fit_calibration(probs: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:

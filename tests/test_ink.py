@@ -1,0 +1,37 @@
+"""Whether something is written in cells, at a glance."""
+
+import cv2
+import numpy as np
+import pytest
+
+from vinscribe.ink import inked_share
+
+
+def row(chars, ink=60, paper=230, grain=0.0, pen=3):
+    """A page with a row of boxes of 40 x 50 px, and its cells."""
+    page = np.full((120, 40 * len(chars) + 40), paper, np.uint8)
+    cells = []
+    for at, char in enumerate(chars):
+        left, top = 20 + 40 * at, 30
+        cv2.rectangle(page, (left, top), (left + 40, top + 50), 120, 1)
+        cv2.putText(page, char, (left + 9, top + 37), cv2.FONT_HERSHEY_SIMPLEX, 1.0, ink, pen, cv2.LINE_AA)
+        cells.append([(left, top), (left + 40, top), (left + 40, top + 50), (left, top + 50)])
+    noise = np.random.default_rng(0).normal(0, grain, page.shape)
+    return np.clip(page + noise, 0, 255).astype(np.uint8), np.array(cells, float)
+
+
+@pytest.mark.parametrize(
+    "kind", [{}, {"ink": 190}, {"grain": 6.0}, {"pen": 1, "ink": 150}, {"pen": 7}, {"ink": 110, "paper": 160}]
+)
+def test_what_is_written_is_seen_and_what_is_empty_is_not(kind):
+    assert inked_share(*row("VN8KH2W3X", **kind)) == 1.0
+    assert inked_share(*row("         ", **kind)) == 0.0
+    assert inked_share(*row("VN8   W3X", **kind)) == pytest.approx(6 / 9)
+
+
+def test_cells_may_lie_askew_or_beyond_the_page():
+    page, cells = row("VN8KH2W3X")
+    turn = np.vstack([cv2.getRotationMatrix2D((180, 60), 4, 1.0), [0, 0, 1]])
+    askew = cv2.warpAffine(page, turn[:2], page.shape[::-1], borderValue=230)
+    assert inked_share(askew, cv2.perspectiveTransform(cells.reshape(1, -1, 2), turn).reshape(cells.shape)) == 1.0
+    assert inked_share(page, cells + np.array([0, 500])) == 0.0
