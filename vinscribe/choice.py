@@ -7,7 +7,7 @@ VIN. That there are other rows which might be it lowers the confidence.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from vinscribe.classifier import Classifier, given_legible
 from vinscribe.decode import Decoder, VinReading
 from vinscribe.field import Field, cut_cells, same_ends
 from vinscribe.plain import PLAIN, cut_characters
-from vinscribe.views import outputs_of_views, views_of_all
+from vinscribe.views import more_views, outputs_of_views
 from vinscribe.vin import VIN_LENGTH
 
 MOST_FIELDS = 12
@@ -27,9 +27,8 @@ MOST_FIELDS = 12
 PLAIN_SCORES, PLAIN_TRUST = (0.0, 0.3, 0.6, 0.8), (0.3, 0.6, 0.95, 0.99)
 """Score of a field without boxes, and how likely it was cut between its characters, however clear they are."""
 
-_AT_ONCE = 2  # rows that are looked at together: mostly the same one, both ways up
-_SURE = 7.0  # weight of evidence from which on no more rows are looked at
-_ENOUGH = 3.5  # and from which on the page is not searched any further
+_SURE = 5.0  # weight of evidence from which on no more rows are looked for
+_RIVAL = 0.6  # score of a row that might be it, too
 _GEOMETRY = 1.0  # how much the finder's log odds count
 _LEAST_LEGIBLE = 0.02  # that a cell is not legible counts no more than this
 _HIGH_COMB, _LOW_COMB = 0.85, 0.75  # of a cell's width: its height from which on another one is tried
@@ -57,19 +56,19 @@ def read_fields(
     seen: list[_Seen] = []
     for fields in searches:
         new = [field for field in fields if not any(same_ends(field, each.field) for each in seen)]
-        candidates = iter(new[:MOST_FIELDS])
-        while some := list(islice(candidates, _AT_ONCE)):
-            seen += _glance(page, [cut for field in some for cut in _cuts(field)], classifier, decoder)
-            if max(each.weight for each in seen) >= _SURE:
-                break
-        if max((each.weight for each in seen), default=-np.inf) >= _ENOUGH:
+        sure = False
+        for field in new[:MOST_FIELDS]:
+            if not sure or field.score >= _RIVAL:
+                seen += _glance(page, _cuts(field), classifier, decoder)
+                sure = sure or max(each.weight for each in seen) >= _SURE
+        if sure:
             break
     if not seen:
         return None
     best = max(seen, key=lambda each: each.weight)
     others = [each.weight for each in seen if each.vin != best.vin and not same_ends(each.field, best.field)]
     share = 1 / (1 + float(np.exp(np.array(others) - best.weight).sum()))
-    return _doubted(_read(page, best.field, classifier, decoder), share, decoder.threshold)
+    return _doubted(_read(page, best, classifier, decoder), share, decoder.threshold)
 
 
 def no_field(reason: str) -> VinReading:
@@ -91,9 +90,19 @@ def no_field(reason: str) -> VinReading:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A row at first sight: what it seems to say, and the weight of the evidence that it is the VIN's, in nats."""
+    """A row at first sight.
+
+    Attributes:
+        field: the row.
+        cells: uint8 (17, S, S), what the network saw of it.
+        outputs: float32 (17, 34), what it made of that.
+        vin: what it seems to say.
+        weight: of the evidence that it is the VIN's, in nats.
+    """
 
     field: Field
+    cells: Grey
+    outputs: NDArray[np.float32]
     vin: tuple[int, ...]
     weight: float
 
@@ -119,13 +128,18 @@ def _glance(page: Grey, fields: Sequence[Field], classifier: Classifier, decoder
     scores = np.clip([field.score for field in fields], 0.001, 0.999)
     clear = np.log(np.maximum(legible, _LEAST_LEGIBLE)) + np.log(probs.max(2))
     weights = decoded.evidence + clear.sum(1) + _GEOMETRY * np.log(scores / (1 - scores))
-    return [_Seen(*each) for each in zip(fields, map(tuple, decoded.best.tolist()), weights.tolist(), strict=True)]
+    by_row = (array.reshape(len(fields), VIN_LENGTH, *array.shape[1:]) for array in (cells, outputs))
+    return [
+        _Seen(*each) for each in zip(fields, *by_row, map(tuple, decoded.best.tolist()), weights.tolist(), strict=True)
+    ]
 
 
-def _read(page: Grey, field: Field, classifier: Classifier, decoder: Decoder) -> VinReading:
-    """The reading of a row, with its place."""
-    cells = views_of_all(_pictures(page, field), classifier.size_px)
-    outputs = outputs_of_views(cells, classifier.outputs)
+def _read(page: Grey, seen: _Seen, classifier: Classifier, decoder: Decoder) -> VinReading:
+    """The reading of a row, looked at from all sides, with its place."""
+    field = seen.field
+    pictures = _pictures(page, field)
+    more = np.stack([more_views(picture, cell) for picture, cell in zip(pictures, seen.cells, strict=True)])
+    outputs = outputs_of_views(more, classifier.outputs, seen.outputs)
     probs, legible = given_legible(outputs), 1 - outputs[:, ILLEGIBLE]
     reading = _placed(decoder.readings(probs[None], legible[None])[0], field)
     if legible.mean() < _EMPTY:

@@ -78,19 +78,20 @@ def find_fields(page: Grey, count: int = VIN_LENGTH) -> list[Field]:
 
 
 def search_fields(page: Grey, count: int = VIN_LENGTH) -> Iterator[list[Field]]:
-    """The rows that `find_fields` finds, search by search, each more thorough than the one before; best first.
+    """The rows that `find_fields` finds, search by search, each looking where those before did not.
 
-    Who has found what was looked for need not ask for the next: most pages need the first alone.
+    Who has found what was looked for need not ask for more: most pages need the first search alone. The rows of each
+    come best first.
     """
     if page.ndim != 2 or page.dtype != np.uint8 or min(page.shape, default=0) < 2 * PITCH_PX or count < 1:
         return
     page = _toned(page)
     small, factor = reduced(page, _FIRST_PX)
-    yield _looked_for(small, factor, count)
+    yield from _looked_for(small, factor, count)
     if factor > _MUCH:
         small, factor = reduced(page, _SECOND_PX)
-        yield _looked_for(small, factor, count)
-    yield _looked_for(small, factor, count, cut=True)
+        yield from _looked_for(small, factor, count)
+    yield from _looked_for(small, factor, count, cut=True)
 
 
 def _toned(page: Grey) -> Grey:
@@ -111,17 +112,20 @@ def same_ends(field: Field, other: Field) -> bool:
     return bool(np.linalg.norm(apart, axis=1).max() < 0.5 * _width_px(other))
 
 
-def _looked_for(page: Grey, factor: float, count: int, cut: bool = False) -> list[Field]:
+def _looked_for(page: Grey, factor: float, count: int, cut: bool = False) -> Iterator[list[Field]]:
     """Rows of a page whose sides were divided by a factor, in pixels of what it was."""
     degrees, sideways = skew(page)
-    fields: list[Field] = []
     quarters = (sideways > 0, sideways <= 0) if abs(sideways) < _CERTAIN_WAY else (sideways > 0,)
     for quarter in quarters:
         straight, back = _straightened(page, degrees, int(quarter), factor)
-        fields += _fields(straight, back, count, 1.0 if quarter else _UPSIDE_DOWN, cut)
-        if any(field.score >= _GOOD_SCORE for field in fields):
+        best = 0.0
+        for picture, combs in _combs(straight, count, cut):
+            fields = _fields(picture, combs, count)
+            best = max([best, *(field.score for field in fields)])
+            ways = [way for field in fields for way in _both_ways(field, back, 1.0 if quarter else _UPSIDE_DOWN)]
+            yield sorted(ways, key=lambda field: -field.score)
+        if best >= _GOOD_SCORE:
             break
-    return sorted(fields, key=lambda field: -field.score)
 
 
 def _straightened(page: Grey, degrees: float, quarter: int, factor: float) -> tuple[Grey, Floats]:
@@ -141,53 +145,75 @@ def _straightened(page: Grey, degrees: float, quarter: int, factor: float) -> tu
     return page, back
 
 
-def _fields(page: Grey, back: Floats, count: int, upside_down: float, cut: bool) -> list[Field]:
-    """Rows of a straight page, both ways up, in the pixels that the matrix `back` leads to."""
-    found: list[Field] = []
-    teeth: list[int] = []  # of the comb that each came of
-    least_merit = 0.0
+def _fields(picture: Grey, combs: list[Comb], count: int) -> list[Field]:
+    """Rows of a straight picture with these combs, in its pixels."""
+    found: list[_Found] = []
+    least_merit = _LEAST_MERIT * count
     vain = 0
-    for comb, picture in _combs(page, count, cut):
-        if comb.merit < max(least_merit, _LEAST_MERIT * count) or vain == _MOST_VAIN:
+    for comb in combs:
+        if comb.merit < least_merit or vain == _MOST_VAIN:
             break
-        here = [at for at, field in enumerate(found) if _holds(field, *_middle(comb))]
-        if comb.height < 1.5 * comb.pitch and any(teeth[at] >= len(comb.x) for at in here):
+        here = [each for each in found if _holds(each.field, *_middle(comb))]
+        if comb.height < 1.5 * comb.pitch and any(each.teeth >= len(comb.x) for each in here):
             continue  # found already, and this is not a stack of rows
         vain += 1
         strip = cut_strip(picture, comb, _reach(comb, count))
         for row in find_rows(strip, *_ends(strip, comb), count):
-            if row.score < _LEAST_SCORE:
-                continue
-            cells = _on_page(strip, row)
-            score = row.score * (1 - _EMPTY_COST * (1 - inked_share(picture, cells)))
-            field = Field(_outline(cells), cells, score, row.kind)
-            worth = _worth(score, len(comb.x))
-            over = [at for at, other in enumerate(found) if _overlap(field, other)]
-            better = [at for at in over if _worth(found[at].score, teeth[at]) >= worth]
-            if len(better) < _MOST_OVER and not any(same_ends(field, found[at]) for at in better):
+            new = _Found(_field(picture, strip, row), len(comb.x))
+            if row.score >= _LEAST_SCORE and _taken_up(found, new):
                 vain = 0
-                worse = sorted(set(over) - set(better), key=lambda at: -found[at].score)
-                gone = {at for at in worse if same_ends(field, found[at])} | set(worse[_MOST_OVER - 1 - len(better) :])
-                kept = [at for at in range(len(found)) if at not in gone]
-                found = [*(found[at] for at in kept), field]
-                teeth = [*(teeth[at] for at in kept), len(comb.x)]
-                if score >= _GOOD_SCORE:
+                if new.field.score >= _GOOD_SCORE:
                     least_merit = max(least_merit, _WORTH * comb.merit)
-    return [turned for field in found for turned in _both_ways(field, back, upside_down)]
+    return [each.field for each in found]
 
 
-def _combs(page: Grey, count: int, cut: bool) -> list[tuple[Comb, Grey]]:
-    """The most promising combs of dark lines and of bright ones, and the picture in which they are dark."""
-    combs = [(comb, page) for comb in find_combs(find_ticks(page, cut), count)]
+@dataclass(frozen=True)
+class _Found:
+    """A row, and the number of teeth of the comb that it came of."""
+
+    field: Field
+    teeth: int
+
+    @property
+    def worth(self) -> float:
+        """Of equal rows, the one of more teeth is more exact."""
+        return self.field.score + 0.005 * self.teeth
+
+
+def _field(picture: Grey, strip: Strip, row: Row) -> Field:
+    """A row of a strip as a field on the picture that the strip was cut from; an empty one is worth less."""
+    cells = _on_page(strip, row)
+    score = row.score * (1 - _EMPTY_COST * (1 - inked_share(picture, cells)))
+    return Field(_outline(cells), cells, score, row.kind)
+
+
+def _taken_up(found: list[_Found], new: _Found) -> bool:
+    """Whether a row is new, or better than what was found there, and takes its place in the list."""
+    over = [each for each in found if _overlap(new.field, each.field)]
+    better = [each for each in over if each.worth >= new.worth]
+    if len(better) >= _MOST_OVER or any(same_ends(new.field, each.field) for each in better):
+        return False
+    worse = sorted((each for each in over if each.worth < new.worth), key=lambda each: -each.worth)
+    gone = worse[_MOST_OVER - 1 - len(better) :] + [each for each in worse if same_ends(new.field, each.field)]
+    found[:] = [each for each in found if not any(each is other for other in gone)] + [new]
+    return True
+
+
+def _combs(page: Grey, count: int, cut: bool) -> Iterator[tuple[Grey, list[Comb]]]:
+    """The most promising combs of dark lines, then of bright ones, with the picture in which they are dark."""
+    yield page, _promising(find_combs(find_ticks(page, cut), count))
     dark = _dark_ground(page)
     if dark.any():
         picture = np.asarray(cv2.bitwise_not(page), np.uint8)
-        combs += [(comb, picture) for comb in find_combs(find_ticks(picture, cut).within(dark, _COARSE_PX), count)]
-    chosen: list[tuple[Comb, Grey]] = []
-    for comb, picture in sorted(combs, key=lambda each: -each[0].merit):
+        yield picture, _promising(find_combs(find_ticks(picture, cut).within(dark, _COARSE_PX), count))
+
+
+def _promising(combs: list[Comb]) -> list[Comb]:
+    chosen: list[Comb] = []
+    for comb in combs:
         # A row makes one comb, or two of its left and right sides; a line of text makes many.
-        if sum(_over_each_other(comb, other) for other, its in chosen if its is picture) < _MOST_HERE:
-            chosen.append((comb, picture))
+        if sum(_over_each_other(comb, other) for other in chosen) < _MOST_HERE:
+            chosen.append(comb)
     return chosen[:_MOST_COMBS]
 
 
@@ -199,11 +225,6 @@ def _over_each_other(comb: Comb, other: Comb) -> bool:
 
 def _middle(comb: Comb) -> tuple[float, float]:
     return float(comb.x[len(comb.x) // 2]), float(comb.y[len(comb.x) // 2])
-
-
-def _worth(score: float, teeth: int) -> float:
-    """Of a row that was found at a place: of equal ones, the one of more teeth is more exact."""
-    return score + 0.005 * teeth
 
 
 def _reach(comb: Comb, count: int) -> int:

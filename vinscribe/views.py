@@ -40,19 +40,27 @@ def views(picture: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
         ImageError: it is no picture of a character.
     """
     cell = normalise(picture, size_px)
-    trimmed = [normalise(_trimmed(picture, share), size_px) for share in TRIMS]
-    return np.stack([cell, *trimmed, _smaller(cell)])
+    return np.concatenate([cell[None], more_views(picture, cell)])
+
+
+def more_views(picture: NDArray[np.uint8], cell: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The looks at one cell but the first, which is given: uint8 (NUM_VIEWS - 1, S, S). Errors as `views`."""
+    trimmed = [normalise(_trimmed(picture, share), len(cell)) for share in TRIMS]
+    return np.stack([*trimmed, _smaller(cell)])
 
 
 def outputs_of_views(
-    cells: NDArray[np.uint8], outputs_of: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    cells: NDArray[np.uint8],
+    outputs_of: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    first: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """The network's probabilities, averaged over the views.
 
     Args:
-        cells: uint8 (..., NUM_VIEWS, S, S) as `views` makes them.
+        cells: uint8 (..., NUM_VIEWS, S, S) as `views` makes them; or as `more_views` does, with ``first``.
         outputs_of: a network for cells of that side: uint8 (N, S, S) -> float32 (N, 34), such as
             `vinscribe.classifier.Classifier.outputs`.
+        first: float32 (..., 34), what it made of the first view; None if that is among the cells.
 
     Returns:
         float32 (..., 34): geometric means over the views; rows sum to 1.
@@ -61,7 +69,8 @@ def outputs_of_views(
     # In parts as large as the classifier takes at once: more it would spread over cores that have their own work.
     parts = np.array_split(flat, -(-len(flat) // BATCH_SIZE))
     outputs = np.concatenate([outputs_of(part) for part in parts])
-    return mean_outputs(outputs.reshape(*cells.shape[:-2], -1))
+    outputs = outputs.reshape(*cells.shape[:-2], -1)
+    return mean_outputs(outputs if first is None else np.concatenate([first[..., None, :], outputs], axis=-2))
 
 
 def mean_outputs(outputs: NDArray[np.float32]) -> NDArray[np.float32]:
