@@ -2,15 +2,17 @@
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from made_desk import filed, made_desk, served
+from made_desk import client_of, filed, made_desk, served
 from playwright.sync_api import Browser, BrowserContext, Page, Response, sync_playwright
 
 from vinscribe.review import desk as desk_of_server
+from vinscribe.review.store import Store
 from vinscribe.training.cards import Card
 from vinscribe.vin import VIN_LENGTH
 
@@ -188,6 +190,36 @@ class Desk:
         path = folder / download.value.suggested_filename
         download.value.save_as(path)
         return path
+
+
+def settle_archive(browser: Browser, address: str, truths: Mapping[str, str | None]) -> dict[str, int]:
+    """Settles all that a desk reads and doubts; file -> how many characters were left open."""
+    desks = Desks(browser, address)
+    open_at_first: dict[str, int] = {}
+    ann = desks.desk()
+    ann.wait_for_card()  # while others are still being read
+    with client_of(address) as client:
+        while not (ann.idle and _is_done(client.get("/api/state").json())):
+            if ann.idle:
+                time.sleep(0.1)
+                continue
+            file = ann.file
+            vin = truths[file]
+            open_at_first[file] = len(ann.open)
+            ann.settle(vin) if vin else ann.refuse()
+    desks.close()
+    assert desks.problems == []
+    return open_at_first
+
+
+def keystrokes(store: Store, cards: int) -> dict[str, int]:
+    """File -> keys and clicks that its card's answer took, of the first so many cards."""
+    answers = [decision for number in range(1, cards + 1) for decision in store.history(number)]
+    return {Path(store.card(each.card_id).scan_path).name: each.keystrokes or 0 for each in answers}
+
+
+def _is_done(state: dict[str, dict[str, object]]) -> bool:
+    return not state["reading"]["running"] and not state["counts"]["open"]
 
 
 class Office:

@@ -2,10 +2,14 @@
 
 import contextlib
 import hashlib
+import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +27,7 @@ from vinscribe.review.uploads import Uploads
 from vinscribe.training.cards import Card, draw_card
 from vinscribe.vin import VIN_LENGTH
 
+ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = ReadSettings(None, "any", 0.999)
 MODEL = "0" * 64
 SETTINGS_TEXT = "{}"
@@ -96,3 +101,17 @@ def client_of(address: str, name: str | None = "Ann") -> Iterator[httpx.Client]:
         if name is not None:
             assert client.post("/api/desk", json={"name": name}).status_code == 200
         yield client
+
+
+@contextlib.contextmanager
+def command(arguments: Sequence[str]) -> Iterator[str]:
+    """``vinscribe review`` as a process of its own, without a browser; its address."""
+    line = [sys.executable, "-m", "vinscribe", "review", *arguments, "--port", "0", "--no-browser", "--workers", "1"]
+    with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            said = next(line for line in process.stderr if "http://" in line)
+            yield re.search(r"http://[^/]*", said)[0]  # type: ignore[index]
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(30)

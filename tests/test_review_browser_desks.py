@@ -1,13 +1,6 @@
 """The review desk in real browsers: several people, reloading, lost connections, tokens, and a whole archive."""
 
-import contextlib
 import json
-import re
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,15 +9,13 @@ pytest.importorskip("fastapi", reason="needs the extra [review]")
 pytest.importorskip("playwright", reason="needs playwright")
 
 import browsers
-from browsers import DRAWING, Desk, Desks, Office
-from made_desk import client_of, filed, made_desk, served
+from browsers import DRAWING, Desk, Desks, Office, keystrokes, settle_archive
+from made_desk import client_of, command, filed, made_desk, served
 from playwright.sync_api import Browser
 
 from vinscribe.review.security import Access
 from vinscribe.review.store import Store
 from vinscribe.training.cards import TRUTH_FILE, write_cards
-
-ROOT = Path(__file__).resolve().parent.parent
 
 browser, office = browsers.browser, browsers.office
 
@@ -97,52 +88,20 @@ def test_a_real_archive_from_the_command_to_the_export(browser: Browser, tmp_pat
     scans = tmp_path / "scans"
     list(write_cards(scans, 24, seed=6, negatives=0.1))
     truths = {each["file"]: each["vin"] for each in map(json.loads, (scans / TRUTH_FILE).read_text().splitlines())}
-    one_doubt: list[str] = []
-    with command(scans) as address:
-        desks = Desks(browser, address)
-        ann = desks.desk()
-        ann.wait_for_card()  # while the others are still being read
+    with command([str(scans)]) as address:
+        open_at_first = settle_archive(browser, address, truths)
         with client_of(address) as client:
-            while not (ann.idle and is_done(client.get("/api/state").json())):
-                if ann.idle:
-                    time.sleep(0.3)
-                    continue
-                file = ann.file
-                if len(ann.open) == 1:
-                    one_doubt.append(file)
-                ann.settle(truths[file]) if truths[file] else ann.refuse()
             results = {each["file"]: each for each in client.get("/api/results").json()["results"]}
-        desks.close()
-    assert desks.problems == []
     assert {Path(file).name: each["vin"] for file, each in results.items()} == {
         file: vin for file, vin in truths.items() if vin
     }
     with Store.opened(scans / ".vinscribe" / "cards.db") as store:
-        settled = [decision for number in range(1, 25) for decision in store.history(number)]
-        keys = {Path(store.card(each.card_id).scan_path).name: each.keystrokes for each in settled}
-    doubtful = [keys[file] for file in one_doubt if truths[file]]
+        keys = keystrokes(store, len(truths))
+    doubtful = [keys[file] for file, count in open_at_first.items() if count == 1 and truths[file]]
     print(f"keystrokes: {sorted(doubtful)} where one character was in doubt, {sorted(keys.values())} in all")
     assert len(doubtful) >= 3
     assert sum(doubtful) / len(doubtful) <= 3
     assert sum(keys.values()) / len(keys) < 18
-
-
-def is_done(state: dict[str, dict[str, object]]) -> bool:
-    return not state["reading"]["running"] and not state["counts"]["open"]
-
-
-@contextlib.contextmanager
-def command(scans: Path) -> Iterator[str]:
-    """``vinscribe review`` on a folder; its address."""
-    line = [sys.executable, "-m", "vinscribe", "review", str(scans), "--port", "0", "--no-browser", "--workers", "1"]
-    with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        try:
-            said = next(line for line in process.stderr if "http://" in line)
-            yield re.search(r"http://[^/]*", said)[0]  # type: ignore[index]
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(30)
 
 
 def test_answers_outlive_a_lost_connection(office: Office) -> None:
