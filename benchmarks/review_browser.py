@@ -45,6 +45,12 @@ _WATCH = """
   });
 """
 
+_SAVED = """async () => {
+  const { outbox } = (await import("/static/app.js")).settle;
+  while (outbox.waiting) await outbox.last;
+}"""
+"""Waits until the server has all answers."""
+
 
 @dataclass(frozen=True)
 class Times:
@@ -141,6 +147,7 @@ def next_card_times(browser: Any, address: str, vins: dict[str, str], cards: int
             if page.get_attribute("#check", "data-state") == "invalid":
                 page.keyboard.press("Enter")
             page.wait_for_function("done => painted.next.length >= done", arg=done, timeout=TIMEOUT_MS)
+        page.evaluate(_SAVED)
         return Times(tuple(page.evaluate("painted.next")))
 
 
