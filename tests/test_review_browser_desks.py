@@ -121,6 +121,27 @@ def test_answers_outlive_a_lost_connection(office: Office) -> None:
     office.desks.problems[:] = [each for each in office.desks.problems if "ERR_FAILED" not in each]
 
 
+def test_a_card_is_not_shown_again_to_who_is_faster_than_the_server(office: Office) -> None:
+    vins = [office.file(seed, 6) for seed in range(1, 7)]
+    ann = office.desks.desk()
+    ann.wait_for_card()
+    ann.wait_until_saved()
+    sent: list[str] = []
+    ann.page.on("request", lambda request: sent.append(request.url) if "/settle" in request.url else None)
+    ann.page.evaluate(
+        "() => { const real = window.fetch; window.fetch = async (...args) =>"
+        " { await new Promise((done) => setTimeout(done, 150)); return real(...args); }; }"
+    )
+    seen = []
+    for _ in vins:
+        seen.append(ann.wait_for_card(but=seen[-1] if seen else None))
+        ann.press(office.vin(ann)[6], "Enter")
+    ann.wait_until_saved()
+    assert seen == [f"card-{seed}.png" for seed in range(1, 7)]
+    assert len(sent) == len(set(sent)) == 6
+    assert office.store.counts().settled == 6
+
+
 def test_a_card_that_somebody_else_settled_is_told(office: Office) -> None:
     vin = office.file(1, 6)
     ann = office.desks.desk()

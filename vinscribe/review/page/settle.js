@@ -54,6 +54,7 @@ export class Settle {
     this.following = null; // Prepared
     this.entry = null; // what is written on the card on screen; null while there is none
     this.answered = new Map(); // card number -> characters, for undo
+    this.leaving = new Set(); // numbers of cards whose answer or return is on its way to the server
     this.skipped = new Set();
   }
 
@@ -80,9 +81,10 @@ export class Settle {
 
   async fetch() {
     const { card, following } = await post("/api/next", { skip: [...this.skipped], session: SESSION });
-    const others = [card, following].filter((each) => each && each.id !== this.now?.card.id);
+    // The server still offers what is on its way to it: whoever types fast would get a card twice.
+    const others = [card, following].filter((each) => each && each.id !== this.now?.card.id && !this.leaving.has(each.id));
     if (!this.now && others.length) this.show(new Prepared(others.shift()));
-    if (!this.now) this.idle(true);
+    if (!this.now) this.idle(!this.leaving.size);
     if (others[0]?.id === this.following?.card.id) return;
     this.following?.release();
     this.following = others.length ? new Prepared(others[0]) : null;
@@ -177,11 +179,7 @@ export class Settle {
     dropDraft(card);
     notice(said);
     this.advance(startedAt);
-    this.outbox.send(async () => {
-      await post(`/api/cards/${card.id}/${kind}`, { ...content, ...effort, lease: card.lease });
-      this.changed();
-    }, 1);
-    this.outbox.send(() => this.fetch());
+    this.sendOff(card, kind, { ...content, ...effort }, 1);
   }
 
   skip() {
@@ -194,7 +192,17 @@ export class Settle {
     this.skipped.add(card.id);
     notice(TEXTS.skipped);
     this.advance(performance.now());
-    this.outbox.send(() => post(`/api/cards/${card.id}/release`, { lease: card.lease }));
+    this.sendOff(card, "release", {}, 0);
+  }
+
+  /** Tells the server what becomes of a card that has left the screen; `answers`: whether that is a person's answer. */
+  sendOff(card, what, content, answers) {
+    this.leaving.add(card.id);
+    const sent = this.outbox.send(async () => {
+      await post(`/api/cards/${card.id}/${what}`, { ...content, lease: card.lease });
+      if (answers) this.changed();
+    }, answers);
+    sent.then(() => this.leaving.delete(card.id));
     this.outbox.send(() => this.fetch());
   }
 
