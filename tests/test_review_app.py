@@ -11,6 +11,7 @@ import httpx
 from made_desk import client_of, filed, made_desk, served
 
 from vinscribe import __version__
+from vinscribe.review.app import PAGE
 from vinscribe.review.desk import Desk
 from vinscribe.training.cards import Card
 
@@ -101,6 +102,7 @@ def test_a_card_as_it_is_told(ann: httpx.Client, cards: list[Card]) -> None:
     assert card["lease"] != following["lease"]
     assert card["deadline"] > "2026"
     assert "audit" not in card
+    assert not {"decision", "reason"} & card["reading"].keys()  # or an audited card could be told from the others
     assert "answer" not in card
 
 
@@ -280,3 +282,10 @@ def test_the_openapi_document(ann: httpx.Client) -> None:
     }
     assert set(document["paths"]) == expected
     assert ann.get("/docs").status_code == 404  # it would fetch scripts from elsewhere
+
+
+def test_the_page_fetches_all_its_scripts_at_once(nobody: httpx.Client) -> None:
+    text = nobody.get("/").text
+    scripts = [path.name for path in PAGE.glob("*.js")]
+    assert len(scripts) > 5
+    assert [name for name in scripts if f'"/static/{name}"' not in text] == []

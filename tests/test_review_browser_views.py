@@ -33,6 +33,9 @@ def test_the_group_check(office: Office) -> None:
     ann.page.wait_for_selector(".grid button")
     assert ann.page.locator(".grid button").count() == count
     ann.page.wait_for_function("() => [...document.querySelectorAll('.grid img')].every((image) => image.naturalWidth)")
+    ann.press("ArrowRight")
+    ann.page.wait_for_selector(".context img")
+    assert ann.page.locator(".grid button[aria-pressed=true]").count() == 0
     tile = ann.page.locator(f".grid button[aria-label='Read as {char}, card 1, character {vins[0].index(char) + 1}']")
     tile.click()
     assert tile.get_attribute("aria-pressed") == "true"
@@ -130,6 +133,18 @@ def worst_contrast(desk: Desk) -> float:
         return (bright + 0.05) / (dark + 0.05);
       }));
     }""")
+
+
+def test_a_desk_needs_a_name(office: Office) -> None:
+    ann = office.desks.desk()
+    ann.page.click("#desk")
+    ann.page.fill("#deskname", "  ")
+    ann.page.press("#deskname", "Enter")
+    assert ann.page.inner_text("#deskproblem") == "Please write a name."
+    ann.page.fill("#deskname", "n" * 50)
+    assert ann.page.input_value("#deskname") == "n" * 40
+    ann.name("Bob")
+    ann.page.wait_for_selector("#desk:has-text('Bob')")
 
 
 def test_everything_has_a_name_and_focus_goes_with_the_cursor(office: Office) -> None:

@@ -121,11 +121,13 @@ def test_corrections_are_a_labelled_folder(tmp_path: Path) -> None:
         gone = filed(store, tmp_path, 8002, {3: 0.6}, scan="clean")
         filed(store, tmp_path, 8003, negative="no_field", scan="clean")
         filed(store, tmp_path, 8004, scan="clean")  # accepted: no person looked at it
+        filed(store, tmp_path, 8005, {3: 0.6}, scan="clean")  # of which another row was read
         vin = str(first.truth.vin)
         corrected = vin[:3] + ("A" if vin[3] != "A" else "B") + vin[4:]
         settled(store, 1, corrected)
         settled(store, 2, str(gone.truth.vin))
         settled(store, 3, made_vin(1))
+        settled(store, 5, made_vin(2))
         Path(store.card(2).scan_path).unlink()
         data = b"".join(corrections_zip(store, Pictures()))
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -137,8 +139,9 @@ def test_corrections_are_a_labelled_folder(tmp_path: Path) -> None:
     assert [row["position"] for row in rows] == [str(position) for position in range(1, 18)]
     assert "".join(row["read"] for row in rows) == vin
     missing = list(csv.reader(io.StringIO((tmp_path / "corrections" / MISSING_FILE).read_text())))
-    assert len(missing) == 2
+    assert len(missing) == 3
     assert "cannot be read any more" in missing[1][1]
+    assert "another row" in missing[2][1]
     # The cells are what the reader saw.
     page = first.image if first.image.ndim == 2 else cv2.cvtColor(first.image, cv2.COLOR_BGR2GRAY)
     field = Field(np.array(first.truth.field), np.array(first.truth.cells), 1.0, "boxes")
@@ -152,3 +155,16 @@ def test_no_corrections_are_an_empty_folder(tmp_path: Path) -> None:
         data = b"".join(corrections_zip(store, Pictures()))
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.namelist() == ["labels.csv"]
+
+
+def test_illegible_cards_go_out_where_they_are_asked_for(tmp_path: Path) -> None:
+    desk = made_desk(tmp_path)
+    filed(desk.store, tmp_path, 8001, {3: 0.6}, scan="clean")
+    with served(desk) as address, client_of(address) as client:
+        card = client.post("/api/next", json={}).json()["card"]
+        client.post(f"/api/cards/{card['id']}/illegible", json={"lease": card["lease"]})
+        assert client.get("/api/results").json()["results"] == []
+        (told,) = client.get("/api/results?illegible=1").json()["results"]
+        assert (told["vin"], told["source"], told["who"]) == (None, "illegible", "Ann")
+        assert len(client.get("/api/export.csv").text.splitlines()) == 1
+        assert ",illegible,Ann," in client.get("/api/export.csv?illegible=1").text

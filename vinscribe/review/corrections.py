@@ -22,12 +22,17 @@ from vinscribe.review.store import Store
 MISSING_FILE = "missing.csv"
 """In the zip file: cards whose cells are not there, and why."""
 
+LEAST_ALIKE = 9
+"""Of the 17 characters that people read as the reader did; with fewer, it has looked at another row of the card, or a
+cell beside, and what people typed from the whole card is not what its cells show."""
+
 
 def corrections_zip(store: Store, pictures: Pictures) -> Iterator[bytes]:
     """A zip file with the 17 cells of each card that people settled, card by card.
 
     ``labels.csv`` has the columns file, label, card, position (from 1), read (what the reader took it for), confidence.
-    Cards without a field have no cells; cards whose scan is gone are in ``missing.csv``.
+    Cards without a field have no cells; in ``missing.csv`` are cards whose scan is gone, and those with fewer than
+    `LEAST_ALIKE` characters that were read right.
     """
     sink = _Sink()
     labels, missing = _Table(("file", "label", "card", "position", "read", "confidence")), _Table(("file", "why"))
@@ -35,6 +40,10 @@ def corrections_zip(store: Store, pictures: Pictures) -> Iterator[bytes]:
         for correction in store.corrections():
             card = store.card(correction.card_id)
             if not card.reading["cells"]:
+                continue
+            alike = sum(cell["char"] == char for cell, char in zip(card.reading["cells"], correction.vin, strict=True))
+            if alike < LEAST_ALIKE:
+                missing.add((shown(card.scan_path), f"only {alike} characters are as read: perhaps of another row"))
                 continue
             try:
                 cells = _cells(card, pictures)

@@ -18,6 +18,9 @@ from vinscribe.review.security import Access
 from vinscribe.review.store import Store
 from vinscribe.review.uploads import Uploads
 
+_JUDGEMENT = ("decision", "reason")
+"""Of a reading: not for the eyes of who settles the card."""
+
 
 @dataclass
 class Desk:
@@ -46,7 +49,7 @@ class Desk:
         return f"vinscribe_desk_{self.access.port}"
 
     def told(self, card: Card) -> CardMessage:
-        """A card for a browser: nothing in it says whether it is audited, or what others answered."""
+        """A card for a browser: nothing in it says whether it was accepted and is audited, or what others answered."""
         shape = strip_shape(card.reading)
         confirmed, odd = (
             [place for place, right in sorted(card.checked.items()) if right is way] for way in (True, False)
@@ -60,7 +63,7 @@ class Desk:
             state=card.state,
             lease=card.lease,
             deadline=card.until,
-            reading=told_reading(card.reading),
+            reading={name: value for name, value in told_reading(card.reading).items() if name not in _JUDGEMENT},
             open=positions,
             choices={position: choices(card.reading, position, position in odd) for position in with_choices},
             checked=confirmed,

@@ -93,7 +93,7 @@ class CardMessage(Message):
     state: str = Field(description="accepted, open, settled, illegible")
     lease: str | None = Field(description="to be sent with the answer; null if the card is not on this desk")
     deadline: str | None = Field(description="until when the lease lasts, UTC")
-    reading: dict[str, Any] = Field(description="what `vinscribe read --format jsonl` prints")
+    reading: dict[str, Any] = Field(description="what `vinscribe read --format jsonl` prints, but for its judgement")
     open: list[Position] = Field(description="cells that a person has to fill")
     choices: dict[Position, list[str]] = Field(description="of open cells: likely characters, in alphabetical order")
     checked: list[Position] = Field(description="cells that the group check found right")
@@ -207,7 +207,9 @@ class ResultMessage(Message):
     sha256: str
     page: int
     vin: str | None
-    source: str = Field(description="accepted by the reader, settled by a person, double: by people who agree")
+    source: str = Field(
+        description="accepted by the reader, settled by a person, double: by people who agree, illegible to people"
+    )
     who: str | None
     at: str | None = Field(description="UTC")
     confidence: float

@@ -17,6 +17,7 @@ from vinscribe.review.messages import (
     ThresholdMessage,
 )
 from vinscribe.review.readings import shown, shown_name
+from vinscribe.review.tables import ACCEPTED, ILLEGIBLE, SETTLED
 from vinscribe.review.uploads import read_upload
 
 router = APIRouter(tags=["office"])
@@ -24,6 +25,7 @@ router = APIRouter(tags=["office"])
 STEPS = tuple(round(1 - 10 ** (-step / 10), 6) for step in range(3, 51))
 """Thresholds from 0.5 to 0.99999, closer and closer."""
 
+Illegible = Annotated[bool, Query(description="1: cards that people cannot read, too; they have no VIN")]
 After = Annotated[int, Query(ge=0, le=2**31 - 1, description="begin behind the card of this number")]
 
 
@@ -44,9 +46,14 @@ def thresholds(desk: TheDesk) -> list[ThresholdMessage]:
 
 
 @router.get("/api/results")
-def results(desk: TheDesk, after: After = 0, limit: Annotated[int, Query(ge=1, le=10_000)] = 1000) -> ResultsMessage:
+def results(
+    desk: TheDesk,
+    after: After = 0,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    illegible: Illegible = False,
+) -> ResultsMessage:
     """Accepted and settled VINs, by the numbers of their cards."""
-    found = [told_result(result) for result in desk.store.results(after, limit)]
+    found = [told_result(result) for result in desk.store.results(after, limit, _states(illegible))]
     return ResultsMessage(results=found, next=found[-1].card if len(found) == limit else None)
 
 
@@ -79,9 +86,16 @@ def failures(desk: TheDesk) -> list[FailureMessage]:
 
 
 @router.get("/api/export.{kind}", response_class=StreamingResponse)
-def export(kind: Annotated[Literal["csv", "jsonl", "xlsx"], Path()], desk: TheDesk) -> StreamingResponse:
+def export(
+    kind: Annotated[Literal["csv", "jsonl", "xlsx"], Path()], desk: TheDesk, illegible: Illegible = False
+) -> StreamingResponse:
     """All accepted and settled VINs with where they come from."""
-    return _download(exported(kind, desk.store.results()), f"vins.{kind}", KINDS[kind])
+    found = desk.store.results(states=_states(illegible))
+    return _download(exported(kind, found), f"vins.{kind}", KINDS[kind])
+
+
+def _states(illegible: bool) -> tuple[str, ...]:
+    return (ACCEPTED, SETTLED, ILLEGIBLE) if illegible else (ACCEPTED, SETTLED)
 
 
 @router.get("/api/corrections.zip", response_class=StreamingResponse)

@@ -143,7 +143,8 @@ class Result:
     Attributes:
         card_id, file, sha256, page: the card.
         vin: None for a card that people call illegible.
-        source: ``accepted`` by the reader; ``settled`` by a person; ``double``: by people who agree.
+        source: ``accepted`` by the reader; ``settled`` by a person; ``double``: by people who agree; ``illegible``:
+            people say so.
         who, when: who settled it (names separated by a comma), UTC in ISO 8601; None for an accepted one.
         confidence, raw, model_hash: of the reading.
     """

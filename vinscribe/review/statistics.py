@@ -120,10 +120,10 @@ def results(database: Database, after_id: int, limit: int | None, states: Collec
     of_card = cards.join(scans).join(readings, readings.c.id == cards.c.reading_id).join(engines)
     query = select(cards, scans.c.path, scans.c.sha256, engines.c.model_hash).select_from(of_card)
     for row in _rows(database, query, cards.c.state.in_(states), after_id, limit):
-        settled = row.state != ACCEPTED
+        by_people = {ILLEGIBLE: ILLEGIBLE, SETTLED: SETTLED if row.needed == 1 else "double"}
         yield Result(
-            *(row.id, row.path, row.sha256, row.page, row.answer if settled else row.vin),
-            "accepted" if not settled else "settled" if row.needed == 1 else "double",
+            *(row.id, row.path, row.sha256, row.page, row.vin if row.state == ACCEPTED else row.answer),
+            by_people.get(row.state, ACCEPTED),
             *(row.settled_by, row.settled_at, row.confidence, row.raw, row.model_hash),
         )
 

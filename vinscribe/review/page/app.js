@@ -9,9 +9,17 @@ import { TEXTS, fillTexts } from "./texts.js";
 
 const BUSY_MS = 2_500; // between looks at how things stand, while cards are awaited
 const CALM_MS = 10_000;
+const SOON_MS = 700;
 
-let lookedAt = 0;
-const changed = () => performance.now() - lookedAt > BUSY_MS && refresh();
+let looking = null; // the timer of a look that was asked for
+
+/** Looks at how things stand, soon: many answers in a row need one look. */
+const changed = () => {
+  looking ??= setTimeout(() => {
+    looking = null;
+    refresh();
+  }, SOON_MS);
+};
 
 export const settle = new Settle(changed);
 const views = { settle, groups: new Groups(changed), results: new Results() };
@@ -34,7 +42,6 @@ async function showView() {
 /** Brings the counts up to date; false if there is no name for this desk yet, or no answer. */
 async function refresh() {
   let state;
-  lookedAt = performance.now();
   try {
     state = await get("/api/state");
   } catch (error) {
@@ -60,20 +67,26 @@ async function watch() {
 
 function setUpDesk() {
   const dialog = byId("deskdialog");
-  const ask = async () => {
+  const problem = (text) => {
+    byId("deskproblem").textContent = text;
+    byId("deskproblem").hidden = !text;
+  };
+  byId("desk").addEventListener("click", () => {
     byId("deskname").value = "";
     dialog.showModal();
-  };
-  byId("desk").addEventListener("click", ask);
+  });
   dialog.addEventListener("submit", async (event) => {
     event.preventDefault();
+    const name = byId("deskname").value.trim();
+    problem(name ? "" : TEXTS.deskNameless);
+    if (!name) return;
     try {
       await settle.leave();
-      await post("/api/desk", { name: byId("deskname").value.trim() });
+      await post("/api/desk", { name });
       dialog.close();
       if (await refresh()) await showView();
     } catch (error) {
-      notice(error.message, "bad");
+      problem(error instanceof Refused ? error.message : TEXTS.offline);
     }
   });
 }

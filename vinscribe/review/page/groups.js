@@ -119,6 +119,12 @@ export class Groups {
     this.showContext(tile);
   }
 
+  goTo(tile) {
+    if (!tile) return;
+    tile.box.focus();
+    this.showContext(tile);
+  }
+
   /** The whole field that a cell is from. */
   async showContext(tile) {
     this.looking = tile;
@@ -175,7 +181,7 @@ export class Groups {
     if (at < 0) return;
     const columns = getComputedStyle(this.grid).gridTemplateColumns.split(" ").length;
     const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
-    if (step) this.tiles[at + step]?.box.focus();
+    if (step) this.goTo(this.tiles[at + step]);
     else if (event.key === "Enter") this.goOn();
     else return;
     event.preventDefault();

@@ -21,7 +21,7 @@ export class Results {
       part(TEXTS.countsTitle, counts(state.counts)),
       part(TEXTS.auditTitle, ...audit(state.audit)),
       part(TEXTS.thresholdTitle, ...slider(thresholds)),
-      part(TEXTS.exportTitle, ...exports()),
+      part(TEXTS.exportTitle, ...exports(state.counts.illegible)),
       part(TEXTS.latestTitle, ...this.table(results)),
       ...(failures.length ? [part(TEXTS.failuresTitle, failureList(failures))] : []),
     );
@@ -73,9 +73,11 @@ function slider(steps) {
   return [el("label", {}, TEXTS.thresholdLabel, input), said];
 }
 
-function exports() {
-  const links = EXPORTS.map((kind) => el("a", { href: `/api/export.${kind}`, download: true }, kind.toUpperCase()));
-  links.push(el("a", { href: "/api/corrections.zip", download: true }, TEXTS.exportCorrections));
+function exports(illegible) {
+  const link = (href, text) => el("a", { href, download: true }, text);
+  const links = EXPORTS.map((kind) => link(`/api/export.${kind}`, kind.toUpperCase()));
+  if (illegible) links.push(link("/api/export.csv?illegible=1", TEXTS.exportIllegible));
+  links.push(link("/api/corrections.zip", TEXTS.exportCorrections));
   return [el("p", {}, TEXTS.exportWhy), el("p", { class: "links" }, ...links)];
 }
 

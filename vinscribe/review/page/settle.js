@@ -15,6 +15,7 @@ import { WholeCard } from "./whole.js";
 
 const TOUCH_MS = 60_000;
 const AGAIN_MS = 2_000;
+const ASKED_FOR = 0.6; // of the window: the whole card of whoever wants to see it
 const ALL = Array.from({ length: LENGTH }, (_, place) => place);
 
 export class Settle {
@@ -237,7 +238,7 @@ export class Settle {
   async showWhole() {
     if (this.bare) return; // it is there already
     if (this.whole.image) this.whole.hide();
-    else await this.withPage((page) => this.whole.show(page));
+    else await this.withPage((page) => this.whole.show(page, ASKED_FOR));
     this.whole.box.scrollIntoView({ block: "nearest" });
   }
 

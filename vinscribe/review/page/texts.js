@@ -17,6 +17,7 @@ export const TEXTS = {
   deskWhy: "Your name is kept with every card that you settle.",
   deskLabel: "Name",
   deskButton: "Start",
+  deskNameless: "Please write a name.",
   close: "Close",
 
   toSettle: (count) => some(count, "card to settle", "cards to settle"),
@@ -93,7 +94,7 @@ export const TEXTS = {
   ],
   keysGroups: [
     ["0–9 A–Z", "the group of that character"],
-    ["← → ↑ ↓", "go from cell to cell"],
+    ["← → ↑ ↓", "go from cell to cell; the whole field of each is shown"],
     ["Space", "odd, or not odd after all"],
     ["Enter", "confirm the rest, once all were on screen"],
   ],
@@ -108,7 +109,8 @@ export const TEXTS = {
   groupContext: "Click a cell to see its whole field here.",
   groupBack: "All groups",
   groupConfirm: (odd, rest) =>
-    odd ? `${some(odd, "is", "are")} odd and will be settled; confirm the other ${rest}` : `None is odd: confirm all ${rest}`,
+    (odd ? `${some(odd, "is", "are")} odd and will be settled` : `None is odd: confirm all ${rest}`) +
+    (odd && rest ? `; confirm the other ${rest}` : ""),
   groupMore: "Look at the rest first ↓",
   groupWait: "Fetching the cells …",
   groupBroken: (count) => `${some(count, "cell", "cells")} could not be shown and will stay unchecked.`,
@@ -137,6 +139,7 @@ export const TEXTS = {
     (step.known ? `${step.known.toLocaleString("en")} were settled by people, who read ${step.errors.toLocaleString("en")} of them otherwise.` : "none has been settled by people yet."),
   exportTitle: "Take the results out",
   exportWhy: "Accepted and settled VINs, with who, when and from which scan.",
+  exportIllegible: "CSV with the illegible cards",
   exportCorrections: "Corrected cells, to teach the reader (ZIP)",
   latestTitle: "Results",
   latestColumns: ["Scan", "Page", "VIN", "By", "When"],

@@ -5,6 +5,7 @@ import { TEXTS } from "./texts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const LARGER = 2.4;
+const BARE = 0.55; // of the window: a card that all 17 are typed from
 
 export class WholeCard {
   constructor() {
@@ -13,9 +14,10 @@ export class WholeCard {
     new ResizeObserver(() => this.layOut()).observe(this.box);
   }
 
-  /** Shows a page, decoded. */
-  show(image) {
+  /** Shows a page, decoded, at least so high, in heights of the window. */
+  show(image, least = 0.3) {
     this.image = image;
+    this.least = least;
     this.turns = 0;
     this.large = false;
     image.alt = TEXTS.whole;
@@ -61,7 +63,7 @@ export class WholeCard {
     const sideways = this.turns % 2 === 1;
     const [shownWidth, shownHeight] = sideways ? [height, width] : [width, height];
     const below = window.innerHeight - this.box.offsetTop - 24;
-    const room = this.box.closest(".bare") ? 0.55 * window.innerHeight : Math.max(below, 0.3 * window.innerHeight);
+    const room = this.box.closest(".bare") ? BARE * window.innerHeight : Math.max(below, this.least * window.innerHeight);
     const fit = Math.min(this.box.clientWidth / shownWidth, room / shownHeight);
     const scale = fit * (this.large ? LARGER : 1);
     // The sheet is turned about its middle and then moved so that its new top left corner is at 0, 0.
