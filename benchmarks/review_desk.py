@@ -111,6 +111,7 @@ def measure(plan: Plan, scratch: Path) -> Figures:
     with launched() as browser:
         opened, calm, hurried = waiting_times(browser, plan, scratch)
         keys = pressed_keys(browser, scratch / "archive", plan.archive, say)
+        say(f"{keys}")
     said = kill_writers(scratch / "killed.db", plan.kills)
     check_all_there(scratch / "killed.db", said)
     say(f"{plan.kills} writers killed")
@@ -131,6 +132,8 @@ def waiting_times(browser: object, plan: Plan, scratch: Path) -> tuple[Times, Ti
         opened = opening_times(browser, address, OPENINGS)
         calm = next_card_times(browser, address, vins, plan.settled, PAUSE_MS)
         hurried = next_card_times(browser, address, vins, plan.settled, 0)
+    for name, times in (("opened", opened), ("next card", calm), ("hurried", hurried)):
+        say(f"{name}: median {times.median_ms:.0f} ms, slowest {times.slowest_ms:.0f} ms")
     return opened, calm, hurried
 
 

@@ -243,12 +243,6 @@ class Office:
         return [(each.who, each.kind, each.vin) for each in self.store.history(number)]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
 @pytest.fixture
 def office(request: pytest.FixtureRequest, browser: Browser, tmp_path: Path) -> Iterator[Office]:
     """An office; a test gives shares of double keying and audits as the fixture's parameter."""

@@ -1,8 +1,13 @@
 """Settings for all tests."""
 
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # The tests' networks are tiny: more threads only wait for each other, very long if the machine is busy. Set before
 # anything imports NumPy or PyTorch; subprocesses inherit it.
@@ -10,6 +15,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 COMPLETE = "VINSCRIBE_COMPLETE"
 """Set, as by .ci/run: tests may not be skipped because a program or package is not installed."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """One Chromium for all tests: starting it takes longer than most of them."""
+    from browsers import launched
+
+    with launched() as browser:
+        yield browser
 
 
 @pytest.hookimpl(trylast=True)

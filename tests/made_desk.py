@@ -1,6 +1,7 @@
 """A review desk for tests, really served: drawn cards with the readings that their truth gives, no model."""
 
 import contextlib
+import functools
 import hashlib
 import re
 import signal
@@ -60,9 +61,15 @@ def doubtful(card: Card, path: Path, doubts: Mapping[int, float] | None = None) 
     )
 
 
+@functools.cache
+def drawn(seed: int, drawing: tuple[tuple[str, str], ...]) -> Card:
+    """A drawn card; many tests want the same ones."""
+    return draw_card(seed, dpi=150, **dict(drawing))  # type: ignore[arg-type]
+
+
 def filed(store: Store, folder: Path, seed: int, doubts: Mapping[int, float] | None = None, **drawing: str) -> Card:
     """Draws a card into a folder and files it in a store."""
-    card = draw_card(seed, dpi=150, **drawing)  # type: ignore[arg-type]
+    card = drawn(seed, tuple(sorted(drawing.items())))
     path = folder / f"card-{seed}{card.ending}"
     path.write_bytes(card.data)
     digest = hashlib.sha256(card.data).hexdigest()

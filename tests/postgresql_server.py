@@ -24,9 +24,14 @@ def find_programs() -> Path | None:
     return installed[-1].parent if installed else None
 
 
+_HASTY = " -c fsync=off -c full_page_writes=off -c synchronous_commit=off"
+
+
 @contextlib.contextmanager
-def postgresql_server(programs: Path) -> Iterator[str]:
+def postgresql_server(programs: Path, *, hasty: bool = False) -> Iterator[str]:
     """Run a server on a free port of 127.0.0.1; its URL, to which the name of a database is added.
+
+    A hasty one does not wait for the disk: a power cut would lose what it said was done, and no test cuts the power.
 
     The server refuses to run as root: it is run as ``postgres``, or else as ``nobody``, then.
     """
@@ -46,8 +51,10 @@ def postgresql_server(programs: Path) -> Iterator[str]:
                 said = "".join(path.read_text()[-_LOG_END:] for path in (Path(folder, "out"), log) if path.exists())
                 raise RuntimeError(f"{program} failed with {done.returncode}: {said}")
 
-        run("initdb", "-D", str(data), "-U", "vinscribe", "-A", "trust", "-E", "UTF8", "--no-locale")
+        initdb = ("-D", str(data), "-U", "vinscribe", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        run("initdb", *initdb)
         options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=100"
+        options += _HASTY if hasty else ""
         run("pg_ctl", "-D", str(data), "-l", str(log), "-o", options, "-w", "start")
         try:
             yield f"postgresql+psycopg://vinscribe@127.0.0.1:{port}/"
@@ -62,7 +69,7 @@ def shared_server() -> str | None:
     if programs is None:
         return None
     running = contextlib.ExitStack()
-    url = running.enter_context(postgresql_server(programs))
+    url = running.enter_context(postgresql_server(programs, hasty=True))
     atexit.register(running.close)  # after the temporary folder's own: the last one registered is the first to run
     return url
 

@@ -11,13 +11,10 @@ pytest.importorskip("playwright", reason="needs playwright")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-import browsers  # noqa: E402
 from made_desk import made_desk, served  # noqa: E402
 from playwright.sync_api import Browser  # noqa: E402
 from review_browser import Keys, Times, fill_queue, next_card_times, opening_times  # noqa: E402
 from review_desk import Figures, Plan, as_markdown  # noqa: E402
-
-browser = browsers.browser
 
 FIGURES = Figures(
     date="2026-01-02",

@@ -9,7 +9,7 @@ import browsers
 from browsers import DRAWING, Office
 from made_desk import filed
 
-browser, office = browsers.browser, browsers.office
+office = browsers.office
 
 
 def test_doubtful_characters_are_open_and_the_others_are_there(office: Office) -> None:

@@ -17,7 +17,7 @@ from vinscribe.review.security import Access
 from vinscribe.review.store import Store
 from vinscribe.training.cards import TRUTH_FILE, write_cards
 
-browser, office = browsers.browser, browsers.office
+office = browsers.office
 
 
 def test_loading_the_page_again_in_the_middle(office: Office) -> None:
@@ -86,7 +86,7 @@ def test_whoever_sits_down_next_sees_nothing_of_the_last_ones_writing(office: Of
 def test_a_real_archive_from_the_command_to_the_export(browser: Browser, tmp_path: Path) -> None:
     """Everything as an office has it: scans, the model, the command; people type what is written."""
     scans = tmp_path / "scans"
-    list(write_cards(scans, 24, seed=6, negatives=0.1))
+    list(write_cards(scans, 12, seed=6, negatives=0.1))
     truths = {each["file"]: each["vin"] for each in map(json.loads, (scans / TRUTH_FILE).read_text().splitlines())}
     with command([str(scans)]) as address:
         open_at_first = settle_archive(browser, address, truths)

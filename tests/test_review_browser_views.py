@@ -18,7 +18,7 @@ from vinscribe.charset import CHARSET
 from vinscribe.training.cards import make_vin
 from vinscribe.vin import check_digit, describe, has_valid_check_digit
 
-browser, office = browsers.browser, browsers.office
+office = browsers.office
 
 
 def test_the_group_check(office: Office) -> None:

@@ -108,7 +108,7 @@ def test_nonsense_is_answered(tmp_path: Path) -> None:
 def test_nonsense_in_cookies_is_answered(tmp_path: Path) -> None:
     desk = made_desk(tmp_path)
     rng = random.Random(8)  # noqa: S311
-    with served(desk) as address, httpx.Client(base_url=address, headers=POST, trust_env=False) as client:
+    with served(desk) as address, httpx.Client(base_url=address, headers=POST, timeout=60, trust_env=False) as client:
         for _ in range(100):
             name = quote(
                 rng.choice(["\0", "a" * 300, "\udcff".encode("utf-8", "surrogateescape"), "%", " ", '"', "Ann"])

@@ -20,7 +20,7 @@ TOKEN = new_token()
 
 def client(address: str) -> httpx.Client:
     """Somebody who knows nothing."""
-    return httpx.Client(base_url=address, trust_env=False)
+    return httpx.Client(base_url=address, timeout=60, trust_env=False)
 
 
 @pytest.fixture

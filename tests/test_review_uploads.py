@@ -148,7 +148,7 @@ def test_damaged_scans_do_no_damage(client: httpx.Client) -> None:
 def test_without_a_folder_nothing_is_kept(tmp_path: Path) -> None:
     desk = made_desk(tmp_path)
     desk.keep = None
-    with served(desk) as address, httpx.Client(base_url=address, headers=POST, trust_env=False) as client:
+    with served(desk) as address, httpx.Client(base_url=address, headers=POST, timeout=60, trust_env=False) as client:
         refused = sent(client, SMALL, query="?keep=1")
     assert refused.status_code == 409
     assert "no folder for scans" in refused.json()["detail"]
@@ -157,8 +157,8 @@ def test_without_a_folder_nothing_is_kept(tmp_path: Path) -> None:
 def test_many_at_once_are_turned_away_and_the_desk_goes_on(tmp_path: Path) -> None:
     desk = made_desk(tmp_path)
     desk.uploads = Uploads(SETTINGS, SlowReader)
-    with served(desk) as address, client_of(address) as client, ThreadPoolExecutor(60) as pool:
-        asked = [pool.submit(lambda: sent(client, SMALL).status_code) for _ in range(60)]
+    with served(desk) as address, client_of(address) as client, ThreadPoolExecutor(40) as pool:
+        asked = [pool.submit(lambda: sent(client, SMALL).status_code) for _ in range(40)]
         assert client.get("/api/state").status_code == 200
         assert not all(each.done() for each in asked)
         statuses = [each.result() for each in asked]
@@ -175,6 +175,6 @@ class SlowReader:
         self.settings = settings
 
     def read(self, part: Part) -> Iterator[Taken | PageRead | Failed]:
-        time.sleep(0.5)
+        time.sleep(0.2)
         yield Taken([1], [])
         yield PageRead(replace(made_reading(1), file=part.file, page=1), 1)
