@@ -55,10 +55,8 @@ def test_the_next_card_is_on_screen_at_once(office: Office) -> None:
         ann.settle(vin)
         assert ann.file == f"card-{following}.png"
         assert not any(f"/api/cards/{following}/strip" in url for url in asked), "its picture was not there beforehand"
-    times = ann.page.evaluate("performance.getEntriesByName('next-card').map((each) => each.duration)")
-    print("next card after Enter, ms:", sorted(round(each) for each in times))
-    assert len(times) == 7
-    assert min(times) < 100  # the machine that tests may be busy with other things
+    # How long that takes is measured by benchmarks/review_desk.py.
+    assert ann.page.evaluate("performance.getEntriesByName('next-card').length") == 7
 
 
 def test_mistyping(office: Office) -> None:
