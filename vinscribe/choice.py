@@ -18,6 +18,7 @@ from vinscribe.classifier import Classifier, given_legible
 from vinscribe.decode import Decoder, VinReading
 from vinscribe.field import Field, cut_cells
 from vinscribe.plain import PLAIN, cut_characters
+from vinscribe.stages import stage
 from vinscribe.views import outputs_of_views, views_of_all
 from vinscribe.vin import VIN_LENGTH
 
@@ -88,7 +89,8 @@ class _Seen:
 
 def _glance(page: Grey, fields: Sequence[Field], classifier: Classifier, decoder: Decoder) -> list[_Seen]:
     cells = normalise_batch(chain.from_iterable(_pictures(page, field) for field in fields), classifier.size_px)
-    outputs = classifier.outputs(cells)
+    with stage("classify"):
+        outputs = classifier.outputs(cells)
     probs = given_legible(outputs).reshape(len(fields), VIN_LENGTH, -1)
     legible = (1 - outputs[:, ILLEGIBLE]).reshape(len(fields), VIN_LENGTH)
     decoded = decoder.decode(probs, legible)
@@ -101,7 +103,8 @@ def _glance(page: Grey, fields: Sequence[Field], classifier: Classifier, decoder
 def _read(page: Grey, field: Field, classifier: Classifier, decoder: Decoder) -> VinReading:
     """The reading of a row, with its place."""
     cells = views_of_all(_pictures(page, field), classifier.size_px)
-    outputs = outputs_of_views(cells, classifier.outputs)
+    with stage("classify"):
+        outputs = outputs_of_views(cells, classifier.outputs)
     probs, legible = given_legible(outputs), 1 - outputs[:, ILLEGIBLE]
     reading = _placed(decoder.readings(probs[None], legible[None])[0], field)
     if legible.mean() < _EMPTY:
@@ -112,6 +115,7 @@ def _read(page: Grey, field: Field, classifier: Classifier, decoder: Decoder) ->
     return reading
 
 
+@stage("cut")
 def _pictures(page: Grey, field: Field) -> list[Grey]:
     """The cells of a row as they are on the page."""
     return cut_characters(page, field) if field.kind == PLAIN else cut_cells(page, field)

@@ -27,6 +27,7 @@ from vinscribe.field import find_fields
 from vinscribe.images import list_pictures, natural_order, read_grey
 from vinscribe.pages import BrokenPage, read_pages
 from vinscribe.siblings import with_siblings
+from vinscribe.stages import stage
 from vinscribe.template import MISFIT, Template
 from vinscribe.views import outputs_of_views, views, views_of_all
 from vinscribe.vin import VIN_LENGTH
@@ -183,10 +184,11 @@ class Reader:
         Raises:
             UsageError, ModelError: see `decoder`.
         """
-        if self._template is None:
-            fields, none = with_siblings(page, find_fields(page)), "no row of 17 cells found"
-        else:
-            fields, none = self._template.fields(page), MISFIT
+        with stage("find"):
+            if self._template is None:
+                fields, none = with_siblings(page, find_fields(page)), "no row of 17 cells found"
+            else:
+                fields, none = self._template.fields(page), MISFIT
         if not fields:
             return no_field(none)
         return read_fields(page, fields, self.classifier, self.decoder)
