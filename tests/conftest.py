@@ -1,6 +1,12 @@
 """Settings for all tests."""
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -10,6 +16,32 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 COMPLETE = "VINSCRIBE_COMPLETE"
 """Set, as by .ci/run: tests may not be skipped because a program or package is not installed."""
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[Any]:
+    """An S3 server, see `object_store`."""
+    for name in ("moto", "flask_cors", "s3fs"):
+        if find_spec(name) is None:
+            pytest.skip(f"{name} is not installed: needs the extra [cluster] and [dev]")
+    from object_store import object_store
+
+    with object_store() as system:
+        yield system
+
+
+@pytest.fixture(scope="session")
+def own_ray(store: Any) -> Iterator[None]:
+    """A Ray of our own with two cores, which `vinscribe read --ray` finds; its workers know the store."""
+    if find_spec("ray") is None:
+        pytest.skip("ray is not installed: needs the extra [cluster]")
+    from vinscribe.cluster import start_ray
+    from vinscribe.console import quiet_libraries
+
+    with ExitStack() as context:
+        with quiet_libraries(), mock.patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parent)):
+            start_ray("", 2, context)
+        yield
 
 
 @pytest.hookimpl(trylast=True)

@@ -106,7 +106,7 @@ class RayWorkers:
         try:
             self._context.enter_context(quiet_libraries())
             self._context.enter_context(redirect_stdout(sys.stderr))  # Ray tells of lost workers on standard output
-            self._ray = _started(address, count, self._context)
+            self._ray = start_ray(address, count, self._context)
             self._count = count or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
         except BaseException:
             self._context.close()
@@ -238,8 +238,12 @@ def _dataset(scans: Scans, job: Job, batch: int, count: int) -> Any:
     return listing.map(BatchReader, fn_constructor_args=(job,), compute=pool, num_cpus=1)
 
 
-def _started(address: str, count: int | None, context: ExitStack) -> Any:
-    """Ray, started or reached, and let go of when the context ends."""
+def start_ray(address: str, count: int | None, context: ExitStack) -> Any:
+    """Ray, started or reached, and let go of when the context ends; one that this process has started already as it is.
+
+    Raises:
+        UsageError: it is not installed, or cannot be reached.
+    """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     with warnings.catch_warnings():

@@ -25,6 +25,7 @@ FORMATS = ("jsonl", "parquet")
 BATCH = 32
 """Scans that are read and written together."""
 
+_SHARD = "part-"
 _SETTINGS = "_vinscribe.json"
 _MOST_ROWS = 2_000  # of a shard that one process writes alone, however many pages a file has
 
@@ -56,7 +57,7 @@ class Shards:
         if kind == "parquet":
             _need_pyarrow()
         names = self.folder.names()
-        shards = [name for name in names if name.startswith("part-")]
+        shards = [name for name in names if name.startswith(_SHARD)]
         if shards and not resume:
             raise UsageError(f"{path} has results already; go on with them by --resume, or give another place")
         if shards:
@@ -75,7 +76,7 @@ class Shards:
         if pages:
             rows = [_row(page) for page in pages]
             data = _parquet(rows) if self._kind == "parquet" else _json_lines(rows)
-            self.folder.write(f"part-{self._run}-{number:08d}.{self._kind}", data)
+            self.folder.write(f"{_SHARD}{self._run}-{number:08d}.{self._kind}", data)
 
     def _check_settings(self, names: list[str]) -> None:
         path = self.folder.path
@@ -134,6 +135,14 @@ class ShardWriter:
         pages, self._pages, self._files = self._pages, [], 0
         self._shards.write(self._number, pages)
         self._number += 1
+
+
+def keys_of(path: str) -> Iterator[tuple[str, int, int]]:
+    """File, page and number of pages of each row in a folder of shards."""
+    folder = Folder(path)
+    for name in folder.names():
+        if name.startswith(_SHARD):
+            yield from _keys(folder.read(name), name)
 
 
 def _row(page: PageRead) -> dict[str, Any]:

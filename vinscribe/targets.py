@@ -132,7 +132,7 @@ def format_of(out: str | None, wanted: str | None) -> str:
     ending = Path(out.rstrip("/\\")).suffix.lower()
     if is_shards(out):
         own = ending.removeprefix(".") if ending.removeprefix(".") in SHARD_FORMATS else None
-        kind = wanted or own or "jsonl"
+        kind = wanted or own or FILE_FORMATS.get(ending, "jsonl")
         if kind not in SHARD_FORMATS or (ending in FILE_FORMATS and ending != f".{kind}"):
             raise UsageError(f"--out {out} is a folder of shards, which are {' or '.join(SHARD_FORMATS)}, not {kind}")
     else:
