@@ -62,17 +62,21 @@ class Killer:
         seed: of the chances.
         pause_s: from and to how many seconds there are between two.
         most: so many at most.
+        age_s: those that are younger are spared, so that any gets to work.
 
     Attributes:
         killed: how many were.
     """
 
-    def __init__(self, pid: int, seed: int, pause_s: tuple[float, float] = _PAUSE_S, most: int = 1_000) -> None:
+    def __init__(
+        self, pid: int, seed: int, pause_s: tuple[float, float] = _PAUSE_S, most: int = 1_000, age_s: float = 2.0
+    ) -> None:
         self.killed = 0
         self._pid = pid
         self._chance = random.Random(seed)  # noqa: S311
         self._pause_s = pause_s
         self._most = most
+        self._age_s = age_s
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._kill)
 
@@ -86,7 +90,7 @@ class Killer:
 
     def _kill(self) -> None:
         while self.killed < self._most and not self._over.wait(self._chance.uniform(*self._pause_s)):
-            victims = workers_of(self._pid)
+            victims = [pid for pid in workers_of(self._pid) if age_s(pid) >= self._age_s]
             if victims:
                 try:
                     os.kill(self._chance.choice(victims), signal.SIGKILL)
@@ -106,6 +110,15 @@ def workers_of(pid: int) -> list[int]:
         if any(word in line for word in _WORKERS):
             found.append(child)
     return found
+
+
+def age_s(pid: int) -> float:
+    """Seconds since a process was started; 0 once it is gone."""
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, IndexError):
+        return 0.0
+    return float(Path("/proc/uptime").read_text().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def places(out: str) -> list[tuple[str, int]]:

@@ -182,8 +182,8 @@ def as_markdown(figures: Figures) -> str:
     pages = sorted({each.pages for each in figures.runs})
     heading = (
         f"By `python benchmarks/scale.py`, {figures.date}, {figures.machine}: whole runs of `vinscribe read` over "
-        f"folders of scans (A5, {DPI} dpi, grey; drawn cards, repeated); pages a second, and the most memory of all processes "
-        "together."
+        f"folders of scans (A5, {DPI} dpi, grey; drawn cards, repeated); pages a second, and the most memory of all "
+        "processes together."
     )
     names = [f"{engine}, {workers} worker{'s' * (workers != 1)}" for engine, workers in kinds]
     lines = [heading, "", "| pages | " + " | ".join(names) + " |", "|---" * (len(kinds) + 1) + "|"]

@@ -1,6 +1,8 @@
 """Settings for all tests."""
 
+import gc
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -38,10 +40,14 @@ def own_ray(store: Any) -> Iterator[None]:
     from vinscribe.cluster import start_ray
     from vinscribe.console import quiet_libraries
 
-    with ExitStack() as context:
-        with quiet_libraries(), mock.patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parent)):
-            start_ray("", 2, context)
-        yield
+    context = ExitStack()
+    with quiet_libraries(), mock.patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parent)):
+        start_ray("", 2, context)
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray ends its processes, but does not wait for them
+        context.close()
+        gc.collect()
 
 
 @pytest.hookimpl(trylast=True)

@@ -67,14 +67,14 @@ def test_standard_output_is_the_same_as_without(scans, own_ray, capsys):
     assert shown(there.out) == ALL
     assert there.out == here.out
     assert there.err.splitlines()[:-1] == here.err.splitlines()[:-1] == ["quick", "scans/007.png: empty file"]
-    assert there.err.splitlines()[-1].startswith("50 files, 73 pages read")
+    assert there.err.splitlines()[-1].startswith("50 files, 75 pages read")
 
 
 def test_resume_goes_on_with_what_either_engine_wrote(scans, own_ray, capsys):
     assert quick("scans/000.png", "scans/001.png", "--out", "vins.jsonl", "--workers", "1") == 0
     assert quick("scans", "--out", "vins.jsonl", "--resume", "--batch", "7", "--workers", "1", "--ray") == 1
     assert sorted(shown(Path("vins.jsonl").read_text())) == ALL
-    assert "48 files (2 more were read before), 69 pages read" in capsys.readouterr().err
+    assert "48 files (2 more were read before), 71 pages read" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="processes are found in /proc: Linux only")
@@ -94,7 +94,7 @@ def test_a_file_that_kills_its_reader_costs_one_page(scans, own_ray, capsys):
     assert quick("scans", "--out", "shards/", "--batch", "7", "--workers", "1", "--ray") == 1
     lost = [("scans/020.png", 2), ("scans/020.png", 3)]
     assert places("shards/") == [place for place in ALL if place not in lost]
-    assert "scans/020.png, page 2: the process that read it died (SIGKILL" in capsys.readouterr().err
+    assert "scans/020.png, page 2: the process that read it died" in capsys.readouterr().err
     (scans / "020.png").write_text("2")
     assert quick("scans", "--out", "shards/", "--resume", "--workers", "1", "--ray") == 1
     assert places("shards/") == [place for place in ALL if place != lost[1]]
