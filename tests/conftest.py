@@ -37,8 +37,8 @@ def own_ray(store: Any) -> Iterator[None]:
     """A Ray of our own with two cores, which `vinscribe read --ray` finds; its workers know the store."""
     if find_spec("ray") is None:
         pytest.skip("ray is not installed: needs the extra [cluster]")
-    from vinscribe.cluster import start_ray
     from vinscribe.console import quiet_libraries
+    from vinscribe.ray_session import start_ray
 
     context = ExitStack()
     with quiet_libraries(), mock.patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parent)):
