@@ -14,12 +14,13 @@ from object_store import BUCKET
 from scan_files import card, encode, tiff
 
 from vinscribe import cli, cluster
-from vinscribe.archive import Before, Failed, Part, ReadSettings
+from vinscribe.archive import Before, Failed, PageWritten, Part, ReadSettings
 from vinscribe.cli import main
 from vinscribe.cluster import Batch, BatchReader, Job, batches
 from vinscribe.errors import ModelError, UsageError
 from vinscribe.listing import Scans
 from vinscribe.scan_command import read_scans
+from vinscribe.shards import Shards
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -150,6 +151,26 @@ def test_batches_hold_so_many_scans_and_all_that_is_between(tmp_path):
         Batch(1, (Before(2),)),
     ]
     assert [len(batch.parts) for batch in batches(Scans((str(tmp_path),)), 2)] == [3, 3, 2]
+
+
+def test_an_actor_reads_a_batch_and_writes_its_shard(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "__main__", type(sys)("__main__"))
+    for name, said in (("a", "3"), ("b", "die"), ("c", "1")):
+        Path(f"{name}.png").write_text(said)
+    written = Shards("out/", "jsonl", {}, resume=False)
+    written.open()
+    reader = BatchReader(Job(QuickReader, ReadSettings(None, "any", 0.5), {}, str(tmp_path), written))
+    parts = (Part("a.png"), Part("b.png"), Failed("x", None, "locked"), Part("c.png"), Before(2))
+    notes, results = pickle.loads(reader({"batch": pickle.dumps(Batch(7, parts))})["answer"])  # noqa: S301
+    assert notes == ("quick",)
+    done = [(each.file, each.page) for each in results if isinstance(each, PageWritten)]
+    assert done == [("a.png", 1), ("a.png", 2), ("a.png", 3), ("b.png", 1), ("c.png", 1)]
+    assert [each.file for each in results if isinstance(each, Failed)] == ["b.png", "x"]
+    assert results[-1] == Before(2)
+    assert [path.name[-14:] for path in Path("out").glob("part-*")] == ["00000007.jsonl"]
+    assert places("out/") == done
+    reader._workers.__exit__()
 
 
 def test_an_actor_takes_its_files_along(tmp_path, monkeypatch):

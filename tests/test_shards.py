@@ -1,6 +1,7 @@
 """Folders of shards: whole or not at all, read by others, gone on with."""
 
 import json
+import pickle
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
@@ -13,6 +14,7 @@ from vinscribe import folder, shards
 from vinscribe.archive import PageRead
 from vinscribe.errors import UsageError, VinscribeError
 from vinscribe.shards import Shards, ShardWriter, keys_of
+from vinscribe.targets import ShardFolder
 
 SETTINGS = {"format": "jsonl", "market": "any"}
 KINDS = ["jsonl", pytest.param("parquet", marks=pytest.mark.skipif(not find_spec("pyarrow"), reason="needs the extra"))]
@@ -73,6 +75,24 @@ def test_other_programs_read_parquet(tmp_path):
     assert duckdb.sql(query).fetchall() == [(made_reading(2).vin, 0.5, 100.25)]
     (counted,) = duckdb.sql(f"SELECT count(*), count(vin) FROM '{out}/*.parquet'").fetchall()  # noqa: S608
     assert counted == (4, 3)
+
+
+def test_those_who_only_write_do_not_carry_what_is_done(tmp_path):
+    write(tmp_path / "out", "jsonl", pages("/a.png", 1))
+    again = Shards(str(tmp_path / "out"), "jsonl", SETTINGS, resume=True)
+    assert again.done
+    sent = pickle.loads(pickle.dumps(again))  # noqa: S301
+    assert not sent.done
+    sent.write(0, pages("/b.png", 1))
+    assert len(list(keys_of(str(tmp_path / "out")))) == 2
+
+
+def test_a_folder_is_made_once_as_others_may_be_writing(tmp_path):
+    target = ShardFolder(Shards(str(tmp_path / "out"), "jsonl", SETTINGS, resume=False), 2)
+    target.open()
+    (tmp_path / "out" / ".unfinished-of-another").touch()
+    target.open()
+    assert (tmp_path / "out" / ".unfinished-of-another").exists()
 
 
 def test_a_second_try_writes_over_the_first(tmp_path):

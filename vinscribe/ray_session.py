@@ -12,7 +12,7 @@ from vinscribe.errors import UsageError
 OBJECT_STORE_BYTES = 100_000_000
 """Shared memory of a Ray that is started here; names and results are all that goes through it."""
 
-_TRIES = 3  # to start a Ray of our own
+_TRIES = 2  # to start a Ray of our own
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to anybody
     "RAY_BACKEND_LOG_LEVEL": "fatal",

@@ -65,6 +65,9 @@ class Shards:
             for name in shards:
                 self._load(name)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "done": Done()}  # which may be large, and is nothing to those who only write
+
     def open(self) -> None:
         """Make the folder and write the settings into it."""
         self.folder.make()

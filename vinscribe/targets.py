@@ -99,11 +99,14 @@ class ShardFolder(Target):
     def __init__(self, shards: Shards, batch: int) -> None:
         self.notes, self.done = shards.notes, shards.done
         self.shards = shards
+        self._opened = False
         self._writer = ShardWriter(shards, batch)
 
     def open(self) -> None:
-        """Make the folder, unless it is there."""
-        self.shards.open()
+        """Make the folder, unless it is there; once, as others may be writing into it by then."""
+        if not self._opened:
+            self._opened = True
+            self.shards.open()
 
     def write(self, page: PageRead) -> None:
         """Keep a page until its shard is full."""
