@@ -96,7 +96,7 @@ class RayWorkers:
         self._context = ExitStack()
         try:
             self._context.enter_context(quiet_libraries())
-            null = self._context.enter_context(open(os.devnull, "w"))
+            null = self._context.enter_context(open(os.devnull, "w"))  # noqa: SIM115
             self._context.enter_context(redirect_stdout(null))  # where Ray tells of each worker that was lost
             self._ray = start_ray(address, count, self._context)
             self._count = count or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
