@@ -112,7 +112,7 @@ def test_a_run_on_the_local_engine_survives_its_killers(tmp_path, monkeypatch):
     for number in range(150):
         (folder / f"{number:03d}.png").write_bytes(encode(card(number % 40, 1200, 1800)))
     monkeypatch.setattr(killed_workers, "_KINDS", (("", "shards/"),))
-    monkeypatch.setattr(killed_workers, "_PAUSE_S", (1.0, 2.0))
+    monkeypatch.setattr(killed_workers, "_PAUSE_S", (2.0, 4.0))
     run = killed_workers.run(folder, tmp_path, 0)
     assert (run.missing, run.twice) == (0, 0)
     assert workers_of(1 << 30) == []

@@ -24,6 +24,7 @@ PAGE_LIMIT_S = 300.0
 
 _AHEAD = 16  # parts for each process that may be read, or being read, behind the first unfinished one
 _PATIENCE_S = 1.0
+_DEATHS = 3  # of processes at one page: then it is the page's fault
 _STILLBORN = 3  # so many processes may be killed as they start before it is taken for a fault
 
 
@@ -86,7 +87,7 @@ class Workers:
         self._page_limit_s = page_limit_s
         self._slots: list[_Slot] = []  # in the order of the results
         self._workers: list[_Worker] = []
-        self._deadly: set[tuple[str, int | None]] = set()  # pages that processes have died of, None in opening the file
+        self._deaths: dict[tuple[str, int | None], int] = {}  # at pages; None in opening the file
         self._stillborn = 0  # processes in a row that died before they were ready
         self._start()
 
@@ -103,8 +104,8 @@ class Workers:
     def run(self, parts: Iterable[Part | Failed | Before]) -> Iterator[Result]:
         """What comes of the parts, in their order, with a `FileEnd` behind each; what is no part comes out as it is.
 
-        Parts are taken as they are needed. The page that a process was reading when it died is read once more; one that
-        the next process dies of, too, or hangs at, has failed.
+        Parts are taken as they are needed. The page that a process was reading when it died is read again; one that
+        three processes die at, or one hangs at, has failed.
 
         Raises:
             VinscribeError: what ``make`` raised.
@@ -231,12 +232,12 @@ class Workers:
         if left is not None and not left:
             return
         where = slot.part.file, None if left is None else left[0]
-        if not hung and where not in self._deadly:
-            self._deadly.add(where)
+        self._deaths[where] = self._deaths.get(where, 0) + 1
+        if not hung and self._deaths[where] < _DEATHS:
             again = _Slot(slot.part if left is None else Part(slot.part.file, left))
             self._slots.insert(self._slots.index(slot) + 1, again)
             return
-        self._deadly.discard(where)
+        del self._deaths[where]
         slot.results.append(Failed(*where, f"{cause}; scan it again, or save it with another program"))
         if left is not None:
             self._add_behind(slot, slot.part.file, left[1:])
