@@ -81,13 +81,13 @@ def test_resume_goes_on_with_what_either_engine_wrote(scans, own_ray, capsys):
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="processes are found in /proc: Linux only")
 @pytest.mark.parametrize("seed", range(2))
 def test_killed_workers_lose_nothing_and_repeat_nothing(own_ray, store, seed):
-    for number in range(100):
+    for number in range(60):
         store.pipe_file(f"{BUCKET}/killed{seed}/{number:03d}.png", b"1")
     out = f"s3://{BUCKET}/results{seed}/vins.parquet"
-    with Killer(os.getpid(), seed, pause_s=(0.4, 1.2), most=6) as killer:
+    with Killer(os.getpid(), seed, pause_s=(0.4, 1.2), most=3) as killer:
         assert quick(f"s3://{BUCKET}/killed{seed}", "--out", out, "--batch", "4", "--workers", "2", "--ray") == 0
     assert killer.killed >= 1
-    assert places(out) == [(f"s3://{BUCKET}/killed{seed}/{number:03d}.png", 1) for number in range(100)]
+    assert places(out) == [(f"s3://{BUCKET}/killed{seed}/{number:03d}.png", 1) for number in range(60)]
 
 
 def test_a_file_that_kills_its_reader_costs_one_page(scans, own_ray, capsys):
