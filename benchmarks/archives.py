@@ -127,7 +127,7 @@ def draw_archive(folder: Path, pages: int, different: int = _CARDS, seed: int = 
 def memory_of(pid: int) -> int:
     """Bytes of memory of a process and all that it started; 0 once they are gone."""
     total = 0
-    for process in _family(pid):
+    for process in family(pid):
         try:
             total += int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE_BYTES
         except (OSError, IndexError):
@@ -135,7 +135,8 @@ def memory_of(pid: int) -> int:
     return total
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
+    """A process and all that it started, and they, and so on."""
     found = [pid]
     for one in found:  # grows while it is gone through
         for tasks in Path(f"/proc/{one}/task").glob("*/children"):

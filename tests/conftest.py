@@ -1,8 +1,14 @@
 """Settings for all tests."""
 
+import gc
 import os
+import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
@@ -24,6 +30,36 @@ def browser() -> Iterator["Browser"]:
 
     with launched() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[Any]:
+    """An S3 server, see `object_store`."""
+    for name in ("moto", "flask_cors", "s3fs"):
+        if find_spec(name) is None:
+            pytest.skip(f"{name} is not installed: needs the extra [cluster] and [dev]")
+    from object_store import object_store
+
+    with object_store() as system:
+        yield system
+
+
+@pytest.fixture(scope="session")
+def own_ray(store: Any) -> Iterator[None]:
+    """A Ray of our own with two cores, which `vinscribe read --ray` finds; its workers know the store."""
+    if find_spec("ray") is None:
+        pytest.skip("ray is not installed: needs the extra [cluster]")
+    from vinscribe.console import quiet_libraries
+    from vinscribe.ray_session import start_ray
+
+    context = ExitStack()
+    with quiet_libraries(), mock.patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parent)):
+        start_ray("", 2, context)
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray ends its processes, but does not wait for them
+        context.close()
+        gc.collect()
 
 
 @pytest.hookimpl(trylast=True)

@@ -24,10 +24,10 @@ from vinscribe.archive import (
     ReadSettings,
     ScanReader,
     Taken,
-    find_scans,
     picture_name,
 )
 from vinscribe.errors import ModelError, UsageError
+from vinscribe.listing import find_scans
 
 
 def write(folder, *names):

@@ -1,23 +1,25 @@
-"""Archives of scans: which files there are, and what comes of one of them.
+"""Archives of scans: what comes of a file.
 
-`find_scans` lists an archive, a `ScanReader` reads a file, a few pages at a time. `vinscribe.workers` lets several of
-them work side by side; another engine can do the same, as settings, tasks and results can all be pickled.
+A `ScanReader` reads it, a few pages at a time. `vinscribe.workers` lets several of them work side by side,
+`vinscribe.cluster` on many machines; settings, tasks and results can all be pickled.
 
 Light to import: the process that hands out the work starts others before it loads anything heavy.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vinscribe import stages
+from vinscribe.addresses import place
 from vinscribe.errors import ImageError
 
 if TYPE_CHECKING:
     from vinscribe.decode import VinReading
-    from vinscribe.pages import Page
+    from vinscribe.pages import BrokenPage, Page
 
 PAGES_AT_ONCE = 8
 """Pages of one file that are read in one go; the next ones may be read by another process at the same time."""
@@ -33,6 +35,7 @@ class ReadSettings:
         expected: a list of VINs that are known already, see `vinscribe.expected.ExpectedVins.load`.
         template: see `vinscribe.template.Template.load`.
         annotate: folder for pictures of the pages with what was read drawn in; none are made if None.
+        profile: measure where the time of a page goes.
     """
 
     model: str | None
@@ -41,6 +44,7 @@ class ReadSettings:
     expected: str | None = None
     template: str | None = None
     annotate: str | None = None
+    profile: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,31 @@ class PageRead:
         reading: with file and page.
         count: how many pages the file has.
         problem: why its picture for ``annotate`` could not be made; None where nothing went wrong.
+        stages: seconds spent in each of `vinscribe.stages.NAMES`; None if they are not measured.
     """
 
     reading: "VinReading"
     count: int
     problem: str | None = None
+    stages: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class PageWritten:
+    """A page that was read and written; its attributes are those of `PageRead` and its reading."""
+
+    file: str
+    page: int
+    count: int
+    decision: str
+    problem: str | None
+    stages: Mapping[str, float] | None
+
+    @classmethod
+    def of(cls, page: PageRead) -> "PageWritten":
+        """What is left to be told of a page when its reading has been written."""
+        reading = page.reading
+        return cls(reading.file, reading.page or 1, page.count, reading.decision, page.problem, page.stages)
 
 
 @dataclass(frozen=True)
@@ -81,6 +105,13 @@ class Failed:
     file: str
     page: int | None
     error: str
+
+
+@dataclass(frozen=True)
+class Before:
+    """So many scans were read by an earlier run."""
+
+    files: int
 
 
 class ScanReader:
@@ -111,6 +142,8 @@ class ScanReader:
             template = Template.load(settings.template)
         self.notes: tuple[str, ...] = () if expected is None else expected.notes
         self._annotate = settings.annotate
+        if settings.profile:
+            stages.start()
         self._reader = Reader(
             settings.model,
             market=settings.market,
@@ -139,12 +172,13 @@ class ScanReader:
 
         file = part.file
         try:
-            count = count_pages(file)
+            with stages.stage("open"):
+                count = count_pages(file)
             pages = range(1, count + 1) if part.pages is None else part.pages
             if pages and max(pages) > count:
                 raise ImageError(f"has {count:,} pages now, fewer than when it was begun; read it by itself")
             yield Taken(pages[:PAGES_AT_ONCE], pages[PAGES_AT_ONCE:])
-            for page in read_pages(file, pages[:PAGES_AT_ONCE]):
+            for page in _opened(read_pages(file, pages[:PAGES_AT_ONCE])):
                 if isinstance(page, BrokenPage):
                     yield Failed(file, page.number, str(page.error))
                 else:
@@ -159,72 +193,25 @@ class ScanReader:
             reading = replace(self._reader.read_page(page.image), file=file, page=page.number)
         except Exception as error:
             return Failed(file, page.number, _unexpected(error))
+        problem = None
         try:
             if self._annotate is not None:
                 _annotate(page, reading, self._annotate)
         except Exception as error:
-            what = f"its picture could not be written to {self._annotate}: "
-            return PageRead(reading, count, what + (str(error) if isinstance(error, OSError) else _unexpected(error)))
-        return PageRead(reading, count)
+            problem = f"its picture could not be written to {self._annotate}: "
+            problem += str(error) if isinstance(error, OSError) else _unexpected(error)
+        return PageRead(reading, count, problem, stages.spent())
 
 
-def find_scans(paths: Iterable[str]) -> Iterator[str | Failed]:
-    """The scans among files and folders, the same in the same order each time.
-
-    Files come as they are, whatever their ending. Folders are gone through with all that is in them, sorted by path,
-    without hidden files and folders; links to folders are not followed. The names in one folder, and in those it is
-    in, are in memory at a time. A folder that cannot be listed is a `Failed`.
-    """
-    for path in paths:
-        if is_folder(path):
-            yield from _scans_below(path)
-        else:
-            yield path
-
-
-def is_folder(path: str) -> bool:
-    """Whether a path leads to a folder; not where nobody may look."""
-    return os.path.isdir(path)  # noqa: PTH112  `Path.is_dir` may raise
-
-
-def place(file: str) -> str:
-    """Where a file is, however its path was given: the same in each run from the same folder, and from others."""
-    return str(Path(file).absolute())
-
-
-def _scans_below(directory: str) -> Iterator[str | Failed]:
-    from vinscribe.images import path_prefix
-
-    waiting = [_scans_in(path_prefix(directory))]  # a stack, as folders may lie deeper than Python calls functions
-    while waiting:
-        path = next(waiting[-1], None)
-        if path is None:
-            waiting.pop()
-        elif isinstance(path, str) and path.endswith("/"):
-            waiting.append(_scans_in(path))
-        else:
-            yield path
-
-
-def _scans_in(prefix: str) -> Iterator[str | Failed]:
-    """The scans and the folders in a folder; the latter, like ``prefix``, end in a slash."""
-    from vinscribe.pages import ENDINGS
-
-    names = []
-    try:
-        with os.scandir(prefix) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    names.append(entry.name + "/")
-                elif entry.name.lower().endswith(ENDINGS):  # links that lead nowhere, too: somebody misses that card
-                    names.append(entry.name)
-    except OSError as error:
-        yield Failed(prefix, None, f"cannot be listed: {error.strerror}; what is in it is not read")
-    names.sort()  # folders with their slash: as if all paths were sorted
-    for name in names:
-        yield prefix + name
+def _opened(pages: Iterator["Page | BrokenPage"]) -> Iterator["Page | BrokenPage"]:
+    """Pages as they come, the time for it booked."""
+    while True:
+        with stages.stage("open"):
+            page = next(pages, None)
+        if page is None:
+            return
+        yield page
+        del page  # or it would stay in memory beside the next
 
 
 def picture_name(file: str, page: int) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vinscribe.errors import ImageError
+from vinscribe.stages import stage
 
 CELL_PX = 40
 """Side of a cell, unless a model asks for another."""
@@ -55,6 +56,7 @@ def normalise(image: NDArray[np.uint8], size_px: int = CELL_PX) -> NDArray[np.ui
     return _cut(ink, x, y, side, size_px)
 
 
+@stage("normalise")
 def normalise_batch(images: Iterable[NDArray[np.uint8]], size_px: int = CELL_PX) -> NDArray[np.uint8]:
     """`normalise` for many pictures of any sizes: uint8 (N, size_px, size_px), N = 0 included."""
     cells = [normalise(image, size_px) for image in images]

@@ -18,6 +18,7 @@ from vinscribe.classifier import Classifier, given_legible
 from vinscribe.decode import Decoder, VinReading
 from vinscribe.field import Field, cut_cells, same_ends
 from vinscribe.plain import PLAIN, cut_characters
+from vinscribe.stages import stage
 from vinscribe.views import more_views, outputs_of_views
 from vinscribe.vin import VIN_LENGTH
 
@@ -121,7 +122,8 @@ def _cuts(field: Field) -> list[Field]:
 
 def _glance(page: Grey, fields: Sequence[Field], classifier: Classifier, decoder: Decoder) -> list[_Seen]:
     cells = normalise_batch(chain.from_iterable(_pictures(page, field) for field in fields), classifier.size_px)
-    outputs = classifier.outputs(cells)
+    with stage("classify"):
+        outputs = classifier.outputs(cells)
     probs = given_legible(outputs).reshape(len(fields), VIN_LENGTH, -1)
     legible = (1 - outputs[:, ILLEGIBLE]).reshape(len(fields), VIN_LENGTH)
     decoded = decoder.decode(probs, legible)
@@ -138,8 +140,10 @@ def _read(page: Grey, seen: _Seen, classifier: Classifier, decoder: Decoder) -> 
     """The reading of a row, looked at from all sides, with its place."""
     field = seen.field
     pictures = _pictures(page, field)
-    more = np.stack([more_views(picture, cell) for picture, cell in zip(pictures, seen.cells, strict=True)])
-    outputs = outputs_of_views(more, classifier.outputs, seen.outputs)
+    with stage("normalise"):
+        more = np.stack([more_views(picture, cell) for picture, cell in zip(pictures, seen.cells, strict=True)])
+    with stage("classify"):
+        outputs = outputs_of_views(more, classifier.outputs, seen.outputs)
     probs, legible = given_legible(outputs), 1 - outputs[:, ILLEGIBLE]
     reading = _placed(decoder.readings(probs[None], legible[None])[0], field)
     if legible.mean() < _EMPTY:
@@ -150,6 +154,7 @@ def _read(page: Grey, seen: _Seen, classifier: Classifier, decoder: Decoder) -> 
     return reading
 
 
+@stage("cut")
 def _pictures(page: Grey, field: Field) -> list[Grey]:
     """The cells of a row as they are on the page."""
     return cut_characters(page, field) if field.kind == PLAIN else cut_cells(page, field)

@@ -121,9 +121,9 @@ class FileProgress(Progress):
     def _count(self, count: Callable[[], int]) -> None:
         self._total = count()
 
-    def skip(self) -> None:
-        """A file was read before."""
-        self._skipped += 1
+    def skip(self, files: int = 1) -> None:
+        """So many files were read before."""
+        self._skipped += files
 
     def page(self, number: int, count: int) -> None:
         """A page of so many was read."""

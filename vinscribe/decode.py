@@ -19,6 +19,7 @@ from vinscribe.expected import ExpectedVins
 from vinscribe.lattice import Floats, Ints
 from vinscribe.mixture import Mixture
 from vinscribe.priors import UNLISTED, market_priors
+from vinscribe.stages import stage
 from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_digit, has_valid_check_digit
 
 INK_FLOOR = 1e-4
@@ -220,6 +221,7 @@ class Decoder:
         self.threshold = threshold
         self.calibration = calibration or Calibration()
 
+    @stage("decode")
     def decode(self, probs: NDArray[np.floating], legible: NDArray[np.floating] | None = None) -> Decoded:
         """Decode N VINs.
 
@@ -260,6 +262,7 @@ class Decoder:
         evidence = np.log(total) + strings_of.log_scale + VIN_LENGTH * np.log(NUM_CLASSES)
         return raw, best, confidence, chars.clip(0, 1), strings, candidate_probs, evidence, listed, accept
 
+    @stage("decode")
     def readings(
         self, probs: NDArray[np.floating], legible: NDArray[np.floating], files: Sequence[str] | None = None
     ) -> list[VinReading]:

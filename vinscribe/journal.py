@@ -14,7 +14,8 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 from vinscribe import __version__
-from vinscribe.archive import place
+from vinscribe.addresses import place
+from vinscribe.done import Done
 from vinscribe.errors import UsageError, VinscribeError
 
 ENDING = ".journal"
@@ -36,6 +37,7 @@ class ResultFile:
     Attributes:
         path: of the file.
         notes: what there is to say about going on.
+        done: the pages that the file held when it was opened.
 
     Raises:
         UsageError: the file is there and ``resume`` is not set, or it cannot be gone on with.
@@ -44,13 +46,12 @@ class ResultFile:
     def __init__(self, path: str, header: Iterable[str], settings: dict[str, Any], resume: bool) -> None:
         self.path = path
         self.notes: tuple[str, ...] = ()
+        self.done = Done()
         self._header = list(header)
         self._settings = settings
         self._resume = resume
         self._end = self._crc = 0  # of what FILE holds
         self._journal_end = 0
-        self._done: set[int] = set()  # by hash: a million files take a hundred MB
-        self._unread: dict[str, set[int]] = {}  # of files that are not read to their end
         self._file: BinaryIO | None = None
         self._journal: BinaryIO | None = None
         there = os.path.lexists(path)
@@ -65,10 +66,7 @@ class ResultFile:
 
     def unread(self, file: str) -> Sequence[int] | None:
         """Numbers of the pages of a file that are to be read; None if all are."""
-        where = place(file)
-        if hash(where) in self._done:
-            return ()
-        return sorted(self._unread[where]) if where in self._unread else None
+        return self.done.unread(file)
 
     def write(self, line: str, file: str, page: int, count: int) -> None:
         """Add the line of a page of a file that has so many.
@@ -175,14 +173,8 @@ class ResultFile:
 
     def _take(self, record: dict[str, Any]) -> None:
         self._end, self._crc = record["end"], record["crc"]
-        if "file" not in record:  # the header
-            return
-        where = record["file"]
-        unread = self._unread.setdefault(where, set(range(1, record["of"] + 1)))
-        unread.discard(record["page"])
-        if not unread:
-            del self._unread[where]
-            self._done.add(hash(where))
+        if "file" in record:  # not the header
+            self.done.add(record["file"], record["page"], record["of"])
 
 
 def _crc(path: str, size: int) -> int:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from decimal import ROUND_FLOOR, Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:  # whoever has a reading to write has loaded them, and who writes what others read need not
     from vinscribe.decode import VinReading
@@ -91,38 +91,36 @@ def formatter(kind: str) -> Callable[["CharacterReading"], str]:
     return {"lines": to_line, "jsonl": to_json, "csv": to_csv}[kind]
 
 
-def vin_to_json(reading: "VinReading") -> str:
-    """One line of JSON with all that a reading says; probabilities are rounded down, so that 1 means 1.
+def vin_record(reading: "VinReading") -> dict[str, Any]:
+    """All that a reading says, as JSON has it; probabilities are rounded down, so that 1 means 1."""
+    return {
+        "file": reading.file,
+        "page": reading.page,
+        "vin": reading.vin,
+        "confidence": rounded_down(reading.confidence),
+        "decision": reading.decision,
+        "reason": reading.reason,
+        "raw": reading.raw,
+        "changes": reading.changes,
+        "candidates": [{"vin": each.vin, "probability": rounded_down(each.probability)} for each in reading.candidates],
+        "check_digit": reading.check_digit,
+        "cells": [
+            {
+                "char": cell.char,
+                "confidence": rounded_down(cell.confidence),
+                "legible_probability": rounded_down(cell.legible_probability),
+                "choices": [[char, rounded_down(probability)] for char, probability in cell.choices],
+                "box": cell.box,
+            }
+            for cell in reading.cells
+        ],
+        "field": reading.field,
+    }
 
-    ASCII only, as in `to_json`.
-    """
-    return json.dumps(
-        {
-            "file": reading.file,
-            "page": reading.page,
-            "vin": reading.vin,
-            "confidence": rounded_down(reading.confidence),
-            "decision": reading.decision,
-            "reason": reading.reason,
-            "raw": reading.raw,
-            "changes": reading.changes,
-            "candidates": [
-                {"vin": each.vin, "probability": rounded_down(each.probability)} for each in reading.candidates
-            ],
-            "check_digit": reading.check_digit,
-            "cells": [
-                {
-                    "char": cell.char,
-                    "confidence": rounded_down(cell.confidence),
-                    "legible_probability": rounded_down(cell.legible_probability),
-                    "choices": [[char, rounded_down(probability)] for char, probability in cell.choices],
-                    "box": cell.box,
-                }
-                for cell in reading.cells
-            ],
-            "field": reading.field,
-        }
-    )
+
+def vin_to_json(reading: "VinReading") -> str:
+    """One line of JSON with what `vin_record` says; ASCII only, as in `to_json`."""
+    return json.dumps(vin_record(reading))
 
 
 def vin_to_csv(reading: "VinReading") -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vinscribe import headers, images, tiff
+from vinscribe.addresses import is_address, open_address
 from vinscribe.errors import ImageError
 
 ENDINGS = (*images.ENDINGS, ".pdf")
@@ -77,7 +78,8 @@ def read_pages(path: str | os.PathLike[str], wanted: Collection[int] | None = No
     """The pages of a scan, each read when it is asked for; only one is in memory at a time.
 
     Args:
-        path: a PNG, JPEG, BMP or WebP file (one page), a TIFF or a PDF file.
+        path: a PNG, JPEG, BMP or WebP file (one page), a TIFF or a PDF file; also an address, see
+            `vinscribe.addresses`.
         wanted: numbers of the pages to read, from 1; the others are passed over unread. All if None.
 
     Returns:
@@ -116,6 +118,10 @@ def count_pages(path: str | os.PathLike[str]) -> int:
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """The open file; whatever goes wrong in reading it is an `ImageError`."""
+    if isinstance(path, str) and is_address(path):
+        with open_address(path) as file:
+            yield file
+        return
     try:
         if not stat.S_ISREG(Path(path).stat().st_mode):
             raise ImageError("cannot be read: not a file (a folder, a pipe or a device)")
@@ -141,7 +147,8 @@ def _picture(file: BinaryIO, head: bytes) -> Page:
         images.check_kind(head[:32])
     except ImageError:
         raise ImageError("not a PNG, JPEG, BMP, WebP, TIFF or PDF file") from None
-    size = os.fstat(file.fileno()).st_size
+    size = file.seek(0, os.SEEK_END)
+    file.seek(len(head))
     if size > MAX_PICTURE_BYTES:
         raise ImageError(f"{size:,} bytes are more than the {MAX_PICTURE_BYTES:,} allowed; save it smaller")
     data = head + file.read()

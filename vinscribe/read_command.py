@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from vinscribe.console import FAILED, OK, Progress, quiet_libraries, say
 from vinscribe.errors import UsageError
+from vinscribe.shards import BATCH
 
 if TYPE_CHECKING:
     from vinscribe.expected import ExpectedVins
 
-FORMATS = ("table", "jsonl", "csv")
+FORMATS = ("table", "jsonl", "csv", "parquet")
 MARKETS = ("any", "north-america", "europe")
 THRESHOLD = 0.999
 
@@ -27,6 +28,7 @@ examples:
   vinscribe read scans --out vins.jsonl             and, after a break, with --resume
   vinscribe read scans/*.pdf --format csv > vins.csv
   vinscribe read scans --expected register.txt --annotate seen
+  vinscribe read s3://office/cards --out s3://office/vins.parquet --ray
   vinscribe read --cells samples/vin
 """
 
@@ -42,7 +44,9 @@ def register(subparsers: Any) -> None:
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    read.add_argument("paths", nargs="*", metavar="PATH", help="scans, or folders of scans")
+    read.add_argument(
+        "paths", nargs="*", metavar="PATH", help="scans, or folders of scans; also s3://…, gs://…, az://…"
+    )
     read.add_argument(
         "--cells",
         metavar="DIR",
@@ -52,7 +56,8 @@ def register(subparsers: Any) -> None:
     read.add_argument(
         "--format",
         choices=FORMATS,
-        help="table: a line for each VIN (default); jsonl: all that is known of it; csv: for spreadsheets",
+        help="table: a line for each VIN (default); jsonl: all that is known of it; csv: for spreadsheets; "
+        "parquet: for a folder of shards",
     )
     _add_scan_arguments(read)
     add_reading_arguments(read)
@@ -86,13 +91,25 @@ def _add_scan_arguments(read: argparse.ArgumentParser) -> None:
     scans.add_argument(
         "--out",
         metavar="FILE",
-        help="write to FILE, .jsonl or .csv, as results come; FILE.journal, beside it, is what --resume needs",
+        help="write to FILE, .jsonl or .csv, as results come; FILE.journal, beside it, is what --resume needs. "
+        "FOLDER/, FOLDER.parquet or an address: shards",
     )
     scans.add_argument(
         "--resume",
         action="store_true",
-        help="go on with FILE: read only what is not in it, and what failed",
+        help="go on with FILE or the shards: read only what is not in them, and what failed",
     )
+    scans.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="read on Ray: on the cluster at ADDRESS, or on this machine; behind the PATHs, or as --ray=ADDRESS",
+    )
+    scans.add_argument(
+        "--batch", type=int, metavar="N", help=f"scans in a shard, and in what Ray hands out (default: {BATCH})"
+    )
+    scans.add_argument("--profile", action="store_true", help="say where the time of a page went")
     scans.add_argument("--workers", type=int, metavar="N", help="processes that read (default: one for each core)")
     scans.add_argument("--annotate", metavar="DIR", help="write each page with what was read drawn in into DIR")
     scans.add_argument("--template", metavar="FILE", help="where the VIN is on these scans, by vinscribe template make")
@@ -106,9 +123,11 @@ def _run(args: argparse.Namespace) -> int:
         from vinscribe.scan_command import read_scans
 
         return read_scans(args)
-    for name in ("out", "resume", "workers", "annotate", "template"):
-        if getattr(args, name):
+    for name in ("out", "resume", "workers", "annotate", "template", "batch", "profile", "ray"):
+        if getattr(args, name) not in (None, False):
             raise UsageError(f"--{name} is for scans, not for --cells")
+    if args.format == "parquet":
+        raise UsageError("--format parquet is for scans, not for --cells")
     args.format = args.format or "table"
     try:
         return _read_cells(args)

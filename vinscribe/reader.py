@@ -23,10 +23,11 @@ from vinscribe.cores import core_count
 from vinscribe.decode import THRESHOLD, Calibration, Decoder, VinReading
 from vinscribe.errors import ImageError, UsageError
 from vinscribe.expected import ExpectedVins
-from vinscribe.field import search_fields
+from vinscribe.field import Field, search_fields
 from vinscribe.images import list_pictures, natural_order, read_grey
 from vinscribe.pages import BrokenPage, read_pages
 from vinscribe.siblings import with_siblings
+from vinscribe.stages import stage
 from vinscribe.template import MISFIT, Template
 from vinscribe.views import outputs_of_views, views, views_of_all
 from vinscribe.vin import VIN_LENGTH
@@ -183,12 +184,24 @@ class Reader:
         Raises:
             UsageError, ModelError: see `decoder`.
         """
-        if self._template is None:
-            searches = (with_siblings(page, fields) for fields in search_fields(page))
-            reading = read_fields(page, searches, self.classifier, self.decoder)
-            return reading or no_field("no row of 17 cells found")
-        reading = read_fields(page, [self._template.fields(page)], self.classifier, self.decoder)
-        return reading or no_field(MISFIT)
+        reading = read_fields(page, self._searches(page), self.classifier, self.decoder)
+        return reading or no_field("no row of 17 cells found" if self._template is None else MISFIT)
+
+    def _searches(self, page: NDArray[np.uint8]) -> Iterator[list[Field]]:
+        """Rows that may hold the VIN, as `vinscribe.choice.read_fields` takes them."""
+        if self._template is not None:
+            with stage("find"):
+                fields = self._template.fields(page)
+            yield fields
+            return
+        searches = search_fields(page)
+        while True:
+            with stage("find"):
+                found = next(searches, None)
+                if found is None:
+                    return
+                fields = with_siblings(page, found)
+            yield fields
 
     def read_cells(self, cells: Sequence[NDArray[np.uint8]]) -> VinReading:
         """Read the 17 cells of a VIN, in their order: uint8 (height, width) each, any sizes from 8 px up.

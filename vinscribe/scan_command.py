@@ -2,28 +2,36 @@
 
 import argparse
 import os
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
 from hashlib import sha256
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vinscribe.archive import Failed, PageRead, Part, ReadSettings, ScanReader, find_scans, is_folder, place
+from vinscribe import stages
+from vinscribe.addresses import is_address, kind_of
+from vinscribe.archive import (
+    Before,
+    Failed,
+    PageRead,
+    PageWritten,
+    ReadSettings,
+    ScanReader,
+)
 from vinscribe.console import FAILED, INTERRUPTED, OK, FileProgress, duration
 from vinscribe.cores import core_count
 from vinscribe.errors import UsageError
-from vinscribe.journal import ResultFile
+from vinscribe.listing import Scans, find_scans, is_folder
+from vinscribe.shards import BATCH
+from vinscribe.targets import ShardFolder, Target, format_of, target_of
 from vinscribe.workers import FileEnd, Result, Work, Workers
 
 if TYPE_CHECKING:
-    from vinscribe.decode import VinReading
-
-OUT_FORMATS = {".jsonl": "jsonl", ".csv": "csv"}
-"""Ending of the file for results -> its format."""
+    from vinscribe.cluster import RayWorkers
 
 _WIDEST_NAME = 24  # of the table's file column; longer names push the reason to the right
 
@@ -58,112 +66,122 @@ def read_scans(args: argparse.Namespace, make: Callable[[ReadSettings], Work] = 
     """Runs the command; ``make`` makes what reads. Returns the exit status."""
     _check(args)
     settings = ReadSettings(**{each.name: getattr(args, each.name) for each in fields(ReadSettings)})
-    kind = args.format or ("table" if args.out is None else _out_format(args.out))
-    with Workers(partial(make, settings), args.workers or core_count()) as workers:
-        # Imported while the first process starts: it takes a while, too.
-        from vinscribe.output import vin_formatter, vin_header
+    kind = format_of(args.out, args.format)
+    batch = BATCH if args.batch is None else args.batch
 
-        header = list(vin_header(kind, _name_width(args.paths), pages=True))
-        out = None if args.out is None else ResultFile(args.out, header, _identity(settings, kind), args.resume)
-        run = _Run(args.paths, header, vin_formatter(kind, _name_width(args.paths)), out)
-        try:
-            return run.all(workers)
-        except KeyboardInterrupt:
-            way_on = "" if out is None else "; the same command with --resume goes on"
-            run.progress.say(f"interrupted{way_on}: {run.summary()}")
-            return INTERRUPTED
-        finally:
-            run.progress.clear()
-            if out is not None:
-                out.close()
+    def target() -> Target:
+        return target_of(args.out, kind, _name_width(args.paths), lambda: _identity(settings, kind), args.resume, batch)
+
+    if args.ray is not None:
+        return _read_on_ray(args, settings, make, target(), batch)
+    with Workers(partial(make, settings), args.workers or core_count()) as workers:
+        return _Run(args, target()).whole(workers)  # made while the first process starts: that takes a while, too
+
+
+def _read_on_ray(
+    args: argparse.Namespace, settings: ReadSettings, make: Callable[[ReadSettings], Work], target: Target, batch: int
+) -> int:
+    from vinscribe.cluster import RayWorkers
+
+    shards = target.shards if isinstance(target, ShardFolder) else None
+    with RayWorkers(make, settings, args.ray, args.workers, batch, shards) as workers:
+        if shards is not None:
+            target.open()
+        return _Run(args, target).whole(workers)
 
 
 class _Run:
     """One run of the command, from the list of files to the summary."""
 
-    def __init__(
-        self, paths: list[str], header: list[str], write: Callable[["VinReading"], str], out: ResultFile | None
-    ) -> None:
-        self._paths = paths
-        self._header = header
-        self._write = write
-        self._out = out
+    def __init__(self, args: argparse.Namespace, target: Target) -> None:
+        self._scans = Scans(tuple(args.paths), target.done)
+        self._target = target
+        self._way_on = "" if args.out is None else "; the same command with --resume goes on"
+        self._profile = dict.fromkeys(stages.NAMES, 0.0) if args.profile else None
         self._start = time.monotonic()
         self._counts = Counts()
-        self.progress = FileProgress(self._count_files, to_file=out is not None)
+        self.progress = FileProgress(self._count_files, to_file=args.out is not None)
 
-    def all(self, workers: Workers) -> int:
-        """Reads everything; returns the exit status."""
-        results = workers.run(self._parts())
-        first = list(islice(results, 1))  # whatever is wrong with the settings is said before anything is written
-        for note in (*workers.notes, *(() if self._out is None else self._out.notes)):
+    def whole(self, workers: "Workers | RayWorkers") -> int:
+        """Reads everything; returns the exit status. Ctrl-C ends it in good order."""
+        try:
+            return self._all(workers)
+        except KeyboardInterrupt:
+            self._target.flush()
+            self.progress.say(f"interrupted{self._way_on}: {self.summary()}")
+            return INTERRUPTED
+        finally:
+            self.progress.clear()
+            self._target.close()
+
+    def _all(self, workers: "Workers | RayWorkers") -> int:
+        results: Iterator[Result | PageWritten] = workers.run(self._scans)
+        first = self._first(results)  # whatever is wrong with the settings is said before anything is written
+        for note in (*workers.notes, *self._target.notes):
             self.progress.say(note)
         if not first and not self._counts.before:
-            self.progress.say(f"no scans in {' '.join(self._paths)} (PNG, JPEG, BMP, TIFF, WebP, PDF)")
+            self.progress.say(f"no scans in {' '.join(self._scans.paths)} (PNG, JPEG, BMP, TIFF, WebP, PDF)")
             return OK
-        self._begin()
+        self._target.open()
         for result in chain(first, results):
             self._take(result)
+        self._target.flush()
+        if self._profile is not None:
+            for line in stages.as_lines(self._profile, self._counts.pages):
+                self.progress.say(line)
         self.progress.say(self.summary())
         return FAILED if self._counts.failed else OK
+
+    def _first(self, results: Iterator[Result | PageWritten]) -> list[Result | PageWritten]:
+        """The first result of something that is read now, if there is one."""
+        for result in results:
+            if not isinstance(result, Before):
+                return [result]
+            self._take(result)
+        return []
 
     def summary(self) -> str:
         """What has been read so far, in a line."""
         return self._counts.summary(time.monotonic() - self._start)
 
-    def _parts(self) -> Iterator[Part | Failed]:
-        """What is to be read, in order, each file once; of those that were begun before only what is left."""
-        seen = set[int]()  # of several paths some may be in others
-        for scan in find_scans(self._paths):
-            if isinstance(scan, Failed):
-                yield scan
-                continue
-            if len(self._paths) > 1:
-                where = hash(place(scan))
-                if where in seen:
-                    continue
-                seen.add(where)
-            unread = None if self._out is None else self._out.unread(scan)
-            if unread is None or unread:
-                yield Part(scan, unread)
-            else:
-                self._counts.before += 1
-                self.progress.skip()
-
     def _count_files(self) -> int:
-        return sum(isinstance(scan, str) for scan in find_scans(self._paths))
+        return sum(isinstance(scan, str) for scan in find_scans(self._scans.paths))
 
-    def _begin(self) -> None:
-        if self._out is not None:
-            self._out.open()
-            return
-        from vinscribe.output import prepare_stream
-
-        prepare_stream(sys.stdout)
-        for line in self._header:
-            print(line)
-
-    def _take(self, result: Result) -> None:
+    def _take(self, result: Result | PageWritten) -> None:
         if isinstance(result, FileEnd):
+            with self._written():
+                self._target.end_file()
             self._counts.files += 1
             self.progress.step()
+        elif isinstance(result, Before):
+            self._counts.before += result.files
+            self.progress.skip(result.files)
         elif isinstance(result, Failed):
             self._fail(result.file, result.page, result.error)
+        elif isinstance(result, PageRead):
+            with self._written():
+                self._target.write(result)
+            self._count(PageWritten.of(result))
         else:
-            self._take_page(result)
+            self._count(result)
 
-    def _take_page(self, result: PageRead) -> None:
-        reading = result.reading
-        page = reading.page or 1
-        line = self._write(reading)
-        if self._out is not None:
-            self._out.write(line, reading.file, page, result.count)
-        else:
-            print(line, flush=True)
-        setattr(self._counts, reading.decision, getattr(self._counts, reading.decision) + 1)
-        if result.problem:
-            self._fail(reading.file, page, result.problem)
-        self.progress.page(page, result.count)
+    def _count(self, page: PageWritten) -> None:
+        setattr(self._counts, page.decision, getattr(self._counts, page.decision) + 1)
+        self._book(page.stages or {})
+        if page.problem:
+            self._fail(page.file, page.page, page.problem)
+        self.progress.page(page.page, page.count)
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        begun = time.perf_counter()
+        yield
+        self._book({"write": time.perf_counter() - begun})
+
+    def _book(self, seconds: Mapping[str, float]) -> None:
+        if self._profile is not None:
+            for name, own in seconds.items():
+                self._profile[name] += own
 
     def _fail(self, file: str, page: int | None, error: str) -> None:
         from vinscribe.output import one_line
@@ -176,29 +194,24 @@ class _Run:
 def _check(args: argparse.Namespace) -> None:
     """Raises UsageError where the arguments do not fit each other or the disk."""
     for path in args.paths:
-        if not os.path.lexists(path):
+        if not (kind_of(path) if is_address(path) else os.path.lexists(path)):
             raise UsageError(f"no such file or folder: {path}")
     if args.workers is not None and args.workers < 1:
         raise UsageError(f"--workers {args.workers}: at least one has to work")
     if args.out is None and args.resume:
         raise UsageError("--resume goes on with a file; say which with --out FILE")
-    if args.out is not None and args.format not in (None, _out_format(args.out)):
-        raise UsageError(f"--out {args.out} and --format {args.format} are two formats; leave --format away")
+    if args.batch is not None and args.batch < 1:
+        raise UsageError(f"--batch {args.batch}: at least one scan has to be in a batch")
     if args.annotate is not None:
         _make_picture_folder(args.annotate, args.paths)
 
 
-def _out_format(path: str) -> str:
-    ending = Path(path).suffix.lower()
-    if ending not in OUT_FORMATS:
-        raise UsageError(f"--out {path}: its ending says the format, and must be {' or '.join(OUT_FORMATS)}")
-    return OUT_FORMATS[ending]
-
-
 def _make_picture_folder(folder: str, paths: list[str]) -> None:
     """Makes the folder for pictures of the pages, unless these would be taken for scans in the next run."""
+    if is_address(folder):
+        raise UsageError(f"--annotate {folder}: pictures are written to a disk; give a folder there")
     for path in paths:
-        if is_folder(path) and Path(folder).resolve().is_relative_to(Path(path).resolve()):
+        if not is_address(path) and is_folder(path) and Path(folder).resolve().is_relative_to(Path(path).resolve()):
             raise UsageError(f"--annotate {folder} lies in {path}, which is read; give a folder elsewhere")
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)

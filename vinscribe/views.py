@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vinscribe.cells import MIN_PX, normalise
 from vinscribe.classifier import BATCH_SIZE
+from vinscribe.stages import stage
 
 TRIMS = (0.05, 0.10)
 """Shares of a picture's sides that are cut off all around: less of its box and its neighbours is seen."""
@@ -81,6 +82,7 @@ def mean_outputs(outputs: NDArray[np.float32]) -> NDArray[np.float32]:
     return means
 
 
+@stage("normalise")
 def views_of_all(pictures: Iterable[NDArray[np.uint8]], size_px: int) -> NDArray[np.uint8]:
     """`views` of several cells: uint8 (N, NUM_VIEWS, size_px, size_px), N at least 1."""
     return np.stack([views(picture, size_px) for picture in pictures])

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
-from vinscribe.archive import Failed, PageRead, Part, Taken
+from vinscribe.archive import Before, Failed, PageRead, Part, Taken
 from vinscribe.errors import UsageError, VinscribeError
 
 PAGE_LIMIT_S = 300.0
@@ -24,6 +24,8 @@ PAGE_LIMIT_S = 300.0
 
 _AHEAD = 16  # parts for each process that may be read, or being read, behind the first unfinished one
 _PATIENCE_S = 1.0
+_DEATHS = 3  # of processes at one page: then it is the page's fault
+_STILLBORN = 3  # so many processes may be killed as they start before it is taken for a fault
 
 
 class Work(Protocol):
@@ -42,7 +44,7 @@ class FileEnd:
     file: str
 
 
-Result = PageRead | Failed | FileEnd
+Result = PageRead | Failed | FileEnd | Before
 
 
 @dataclass(eq=False)
@@ -85,6 +87,8 @@ class Workers:
         self._page_limit_s = page_limit_s
         self._slots: list[_Slot] = []  # in the order of the results
         self._workers: list[_Worker] = []
+        self._deaths: dict[tuple[str, int | None], int] = {}  # at pages; None in opening the file
+        self._stillborn = 0  # processes in a row that died before they were ready
         self._start()
 
     def __enter__(self) -> "Workers":
@@ -97,10 +101,11 @@ class Workers:
         for worker in self._workers:
             worker.process.join()
 
-    def run(self, parts: Iterable[Part | Failed]) -> Iterator[Result]:
-        """What comes of the parts, in their order, with a `FileEnd` behind each; a `Failed` comes out as it is.
+    def run(self, parts: Iterable[Part | Failed | Before]) -> Iterator[Result]:
+        """What comes of the parts, in their order, with a `FileEnd` behind each; what is no part comes out as it is.
 
-        Parts are taken as they are needed. A process that dies or hangs costs the page that it was reading.
+        Parts are taken as they are needed. The page that a process was reading when it died is read again; one that
+        three processes die at, or one hangs at, has failed.
 
         Raises:
             VinscribeError: what ``make`` raised.
@@ -123,13 +128,13 @@ class Workers:
                 return
             self._listen()
 
-    def _fill(self, remaining: Iterator[Part | Failed]) -> None:
+    def _fill(self, remaining: Iterator[Part | Failed | Before]) -> None:
         """Takes parts, as many as may be ahead of the results, and gives out what is not given out yet."""
         while len(self._slots) < _AHEAD * self._count:
             part = next(remaining, None)
             if part is None:
                 break
-            if isinstance(part, Failed):
+            if isinstance(part, Failed | Before):
                 self._slots.append(_Slot(None, given_out=True, done=True, results=deque([part])))
             else:
                 self._slots.append(_Slot(part))
@@ -176,7 +181,7 @@ class Workers:
                 if worker.slot.silent_s > self._page_limit_s:
                     worker.process.kill()
                     worker.process.join()
-                    self._bury(worker, f"not done after {self._page_limit_s:,.0f} seconds")
+                    self._bury(worker, f"not done after {self._page_limit_s:,.0f} seconds", hung=True)
 
     def _hear(self, worker: _Worker) -> None:
         try:
@@ -194,7 +199,7 @@ class Workers:
             return
         slot.silent_s = 0.0
         if isinstance(message, tuple):
-            self.notes, worker.ready = message, True
+            self.notes, worker.ready, self._stillborn = message, True, 0
         elif message is None:
             slot.done, worker.slot = True, None
         elif isinstance(message, Taken):
@@ -208,22 +213,34 @@ class Workers:
         if pages:
             self._slots.insert(self._slots.index(slot) + 1, _Slot(Part(file, pages)))
 
-    def _bury(self, worker: _Worker, cause: str) -> None:
-        """Goes on without a process that has died."""
+    def _bury(self, worker: _Worker, cause: str, hung: bool = False) -> None:
+        """Goes on without a process that has died, or was ended because it hung."""
         self._workers.remove(worker)
         worker.connection.close()
-        if not worker.ready:
-            raise VinscribeError(f"a reading process could not start: {cause}; try again with --workers 1")
         slot = worker.slot
+        if not worker.ready:
+            self._stillborn += 1
+            if self._stillborn > _STILLBORN:
+                raise VinscribeError(f"a reading process could not start: {cause}; try again with --workers 1")
+            if slot is not None:
+                slot.given_out = False
+            return
         if slot is None or slot.part is None:
             return
         slot.done = True
-        error = f"{cause}; scan it again, or save it with another program"
-        if slot.pages is None:
-            slot.results.append(Failed(slot.part.file, None, error))
-        elif slot.answered < len(slot.pages):
-            slot.results.append(Failed(slot.part.file, slot.pages[slot.answered], error))
-            self._add_behind(slot, slot.part.file, slot.pages[slot.answered + 1 :])
+        left = None if slot.pages is None else slot.pages[slot.answered :]
+        if left is not None and not left:
+            return
+        where = slot.part.file, None if left is None else left[0]
+        self._deaths[where] = self._deaths.get(where, 0) + 1
+        if not hung and self._deaths[where] < _DEATHS:
+            again = _Slot(slot.part if left is None else Part(slot.part.file, left))
+            self._slots.insert(self._slots.index(slot) + 1, again)
+            return
+        del self._deaths[where]
+        slot.results.append(Failed(*where, f"{cause}; scan it again, or save it with another program"))
+        if left is not None:
+            self._add_behind(slot, slot.part.file, left[1:])
 
 
 def _cause(exit_code: int | None) -> str:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vinscribe.archive import Failed, PageRead, Part, ReadSettings, ScanReader, find_scans
+from vinscribe.archive import Failed, PageRead, Part, ReadSettings, ScanReader
 from vinscribe.errors import VinscribeError
+from vinscribe.listing import find_scans
 from vinscribe.review.files import file_sha256
 from vinscribe.review.store import Store
-from vinscribe.workers import FileEnd, Work, Workers
+from vinscribe.workers import FileEnd, Result, Work, Workers
 
 if TYPE_CHECKING:
     from vinscribe.decode import VinReading
@@ -189,7 +190,7 @@ class Intake:
         if len(self.problems) < _MOST_PROBLEMS:
             self.problems.append((path, error))
 
-    def _take(self, result: PageRead | Failed | FileEnd) -> None:
+    def _take(self, result: Result) -> None:
         if isinstance(result, PageRead):
             scan = self._open[result.reading.file]
             scan.readings.append(result.reading)
@@ -199,7 +200,7 @@ class Intake:
         elif isinstance(result, Failed):
             self._open[result.file].failures.append((result.page, result.error))
             self._open[result.file].failed = True
-        else:
+        elif isinstance(result, FileEnd):
             # A scan of which something failed is not known wholly: the next start tries again.
             self._file(result.file, whole=not self._open[result.file].failed)
             del self._open[result.file]
