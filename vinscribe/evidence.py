@@ -277,10 +277,10 @@ class Evidence:
             return [touching]
         middles = [round((start + end) / 2) for start, end in lines]
         width = max(b - a for a, b in pairwise([*middles, middles[0] + PITCH_PX]))
-        if width < _LEAST_CELL * PITCH_PX:
-            # Two cells to a pitch: of cells so narrow, every other line was taken for a comb.
-            return [] if len(lines) == 2 else [touching]
         weakest = min(teeth[(middle - turn) % PITCH_PX] for middle in middles)
+        if width < _LEAST_CELL * PITCH_PX:
+            # Two cells to a pitch, of cells so narrow that every other line was taken for a comb; or written stems.
+            return [] if len(lines) == 2 and weakest > _CERTAIN else [touching]
         found = (width, len(lines) != 2)
         return [found] if len(lines) == 2 and weakest > _CERTAIN else [found, touching]
 
