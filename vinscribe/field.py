@@ -6,7 +6,7 @@ and which way up it is, the reading must say: every row comes back, and each bot
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import cv2
@@ -29,12 +29,10 @@ _CERTAIN_WAY = 0.5  # see `skew`: from this on, text runs up or down, or does no
 _GOOD_SCORE = 0.8  # with such a row, the page need not be searched sideways
 _LEAST_MERIT = 0.08  # of a comb, in teeth, for each cell of a row
 _MOST_COMBS = 60  # of a page that are looked at closely
-_MOST_VAIN = 7  # and one after the other without finding a row
 _MOST_HERE = 2  # combs at the same place
 _COARSE_PX, _PAPER_PX = 8, 160  # grounds are looked for so coarsely; they are less high than this
 _DARKER, _DARK = 0.95, 130  # than the paper around; than paper can be
 _BESIDE = 6  # so many cells' room is looked at on either side of a row: groups have gaps
-_WORTH = 0.4  # of the merit of a comb that a good row came of; combs of less are not looked at
 _UPSIDE_DOWN = 0.5  # by this the score of a row is multiplied when it is taken to be upside down
 _EMPTY_COST = 0.5  # what an empty row loses of its score
 _MOST_OVER = 2  # rows at the same place that differ in where they begin or end: the reading tells them apart
@@ -57,6 +55,24 @@ class Field:
     cells: Floats
     score: float
     kind: str
+
+
+@dataclass(frozen=True)
+class _Search:
+    """How thorough a search is.
+
+    Attributes:
+        most_vain: so many combs one after the other are looked at without finding a row.
+        worth: of the merit of a comb that a good row came of; combs of less are not looked at.
+        cut: whether lines end where level ones cross them, see `find_ticks`.
+    """
+
+    most_vain: int
+    worth: float
+    cut: bool = False
+
+
+_QUICK, _THOROUGH = _Search(7, 0.4), _Search(14, 0.15)
 
 
 def find_fields(page: Grey, count: int = VIN_LENGTH) -> list[Field]:
@@ -87,11 +103,11 @@ def search_fields(page: Grey, count: int = VIN_LENGTH) -> Iterator[list[Field]]:
         return
     page = _toned(page)
     small, factor = reduced(page, _FIRST_PX)
-    yield from _looked_for(small, factor, count)
+    yield from _looked_for(small, factor, count, _QUICK)
     if factor > _MUCH:
         small, factor = reduced(page, _SECOND_PX)
-        yield from _looked_for(small, factor, count)
-    yield from _looked_for(small, factor, count, cut=True)
+        yield from _looked_for(small, factor, count, _THOROUGH)
+    yield from _looked_for(small, factor, count, replace(_THOROUGH, cut=True))
 
 
 def _toned(page: Grey) -> Grey:
@@ -112,15 +128,15 @@ def same_ends(field: Field, other: Field) -> bool:
     return bool(np.linalg.norm(apart, axis=1).max() < 0.5 * _width_px(other))
 
 
-def _looked_for(page: Grey, factor: float, count: int, cut: bool = False) -> Iterator[list[Field]]:
+def _looked_for(page: Grey, factor: float, count: int, search: _Search) -> Iterator[list[Field]]:
     """Rows of a page whose sides were divided by a factor, in pixels of what it was."""
     degrees, sideways = skew(page)
     quarters = (sideways > 0, sideways <= 0) if abs(sideways) < _CERTAIN_WAY else (sideways > 0,)
     for quarter in quarters:
         straight, back = _straightened(page, degrees, int(quarter), factor)
         best = 0.0
-        for picture, combs in _combs(straight, count, cut):
-            fields = _fields(picture, combs, count)
+        for picture, combs in _combs(straight, count, search.cut):
+            fields = _fields(picture, combs, count, search)
             best = max([best, *(field.score for field in fields)])
             ways = [way for field in fields for way in _both_ways(field, back, 1.0 if quarter else _UPSIDE_DOWN)]
             yield sorted(ways, key=lambda field: -field.score)
@@ -145,13 +161,13 @@ def _straightened(page: Grey, degrees: float, quarter: int, factor: float) -> tu
     return page, back
 
 
-def _fields(picture: Grey, combs: list[Comb], count: int) -> list[Field]:
+def _fields(picture: Grey, combs: list[Comb], count: int, search: _Search) -> list[Field]:
     """Rows of a straight picture with these combs, in its pixels."""
     found: list[_Found] = []
     least_merit = _LEAST_MERIT * count
     vain = 0
     for comb in combs:
-        if comb.merit < least_merit or vain == _MOST_VAIN:
+        if comb.merit < least_merit or vain == search.most_vain:
             break
         here = [each for each in found if _holds(each.field, *_middle(comb))]
         if comb.height < 1.5 * comb.pitch and any(each.teeth >= len(comb.x) for each in here):
@@ -163,7 +179,7 @@ def _fields(picture: Grey, combs: list[Comb], count: int) -> list[Field]:
             if row.score >= _LEAST_SCORE and _taken_up(found, new):
                 vain = 0
                 if new.field.score >= _GOOD_SCORE:
-                    least_merit = max(least_merit, _WORTH * comb.merit)
+                    least_merit = max(least_merit, search.worth * comb.merit)
     return [each.field for each in found]
 
 
