@@ -35,6 +35,7 @@ _DARKER, _DARK = 0.95, 130  # than the paper around; than paper can be
 _BESIDE = 6  # so many cells' room is looked at on either side of a row: groups have gaps
 _UPSIDE_DOWN = 0.5  # by this the score of a row is multiplied when it is taken to be upside down
 _EMPTY_COST = 0.5  # what an empty row loses of its score
+_FULL = 0.96  # a row that loses less is written in from end to end
 _MOST_OVER = 2  # rows at the same place that differ in where they begin or end: the reading tells them apart
 _STRAIGHT_DEGREES = 0.3  # less need not be turned back
 
@@ -178,7 +179,7 @@ def _fields(picture: Grey, combs: list[Comb], count: int, search: _Search) -> li
             new = _Found(_field(picture, strip, row), len(comb.x))
             if row.score >= _LEAST_SCORE and _taken_up(found, new):
                 vain = 0
-                if new.field.score >= _GOOD_SCORE:
+                if new.field.score >= max(_GOOD_SCORE, _FULL * row.score):
                     least_merit = max(least_merit, search.worth * comb.merit)
     return [each.field for each in found]
 
