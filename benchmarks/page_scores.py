@@ -122,14 +122,18 @@ def reader_of(model: str | None) -> Reader:
     return Reader(model)
 
 
-def near(cells: ArrayLike, truth: ArrayLike) -> bool:
-    """Whether cells (n, 4, 2) are the true ones, the right way up: each middle within `NEAR` of its cell."""
+def near(cells: ArrayLike, truth: ArrayLike, down_near: float = NEAR) -> bool:
+    """Whether cells (n, 4, 2) are the true ones, the right way up: each middle within `NEAR` of its cell.
+
+    ``down_near`` is how near they must be from above and below.
+    """
     found, true = np.asarray(cells, float), np.asarray(truth, float)
     if found.shape != true.shape:
         return False
     off = found.mean(axis=1) - true.mean(axis=1)
     right, down = true[:, 1] - true[:, 0], true[:, 3] - true[:, 0]
-    return all(bool((np.abs(_along(off, side)) <= NEAR).all()) for side in (right, down))
+    reaches = ((right, NEAR), (down, down_near))
+    return all(bool((np.abs(_along(off, side)) <= reach).all()) for side, reach in reaches)
 
 
 def _along(off: NDArray[np.float64], side: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -53,6 +53,9 @@ from vinscribe.training.documents import write_between  # noqa: E402
 UNLISTED_BOXES = {46: 1}
 """Boxes at the end of a row that the page has and the list of its boxes does not, by the number that are listed."""
 
+ASKEW = 0.5
+"""Of a box's height: the list of boxes has level rows, and those of the page fall by a quarter of a box and more."""
+
 LEAST_CHARACTERS = 0.97
 
 
@@ -103,7 +106,8 @@ def read_page_of_boxes(folder: Path, reader: Reader) -> list[BoxedRow]:
         corners = np.array([[(a, b), (c, b), (c, d), (a, d)] for a, b, c, d in row["boxes"]], float)
         count = len(corners) + UNLISTED_BOXES.get(len(corners), 0)
         fields = find_fields(page, count)
-        rank = next((at for at, field in enumerate(fields) if near(field.cells[: len(corners)], corners)), None)
+        found = (near(field.cells[: len(corners)], corners, ASKEW) for field in fields)
+        rank = next((at for at, there in enumerate(found) if there), None)
         read = None if rank is None else _characters(page, fields[rank], reader)[: len(corners)]
         rows.append(BoxedRow(row["text"], read, count, None if rank is None else rank + 1))
     return rows

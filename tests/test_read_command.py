@@ -243,6 +243,6 @@ def test_a_missing_package_is_said_with_the_way_out(cards, capsys, monkeypatch):
 
 
 def test_defaults_and_choices_are_those_of_the_modules():
-    assert read_command.FORMATS == (*VIN_FORMATS, "parquet")
+    assert (*VIN_FORMATS, "parquet") == read_command.FORMATS
     assert list(read_command.MARKETS) == list(MARKETS)
     assert read_command.THRESHOLD == THRESHOLD

@@ -21,6 +21,7 @@ MIDDLE_PX = 72
 
 _THICK_PX = 9  # lines are thinner; also the ground between boxes, in place of lines
 _CLOSE_PX = 7  # gaps of dashes are bridged in level lines
+_LONG = 24  # a row of more cells must be levelled more exactly
 _SMOOTH_PX = 9  # grain is averaged along a line over this length
 _UPRIGHT_SMOOTH_PX = (3, 9)  # the same along upright ones, and if that leaves much grain
 _GRAINY = 0.2  # of the contrast of a comb's teeth
@@ -117,7 +118,7 @@ def _tilt(grey: Grey, first: int, span: int, dark: float) -> float:
     """By how many rows of pixels a pitch the rails of a comb fall: as much as makes them the clearest."""
     rails = cv2.max(*level_lines(grey, np.full(grey.shape[1], max(dark, _LEAST / _PRESENT), np.float32), _SMOOTH_PX))
     cells = cv2.resize(rails[:, first : first + span * PITCH_PX], (span, len(rails)), interpolation=cv2.INTER_AREA)
-    tilts = np.linspace(-2, 2, 33) if span < 12 else np.linspace(-1, 1, 33)
+    tilts = np.linspace(-2, 2, 33) if span < 12 else np.linspace(-1, 1, 33 if span < _LONG else 129)
     shifts = np.rint(tilts[:, None] * (np.arange(span) - (span - 1) / 2)).astype(np.int64)
     rows = (np.arange(len(cells))[:, None, None] + shifts).clip(0, len(cells) - 1)
     sharpness = np.square(np.square(cells[rows, np.arange(span)].mean(axis=2))).sum(axis=0)
