@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))
 
 from page_scores import reader_of  # noqa: E402
 
-from vinscribe.field import find_fields  # noqa: E402
+from vinscribe import stages as clock  # noqa: E402
 from vinscribe.pages import Page, read_pages  # noqa: E402
 from vinscribe.training.cards import draw_card  # noqa: E402
 from vinscribe.training.documents import write_between  # noqa: E402
@@ -189,18 +189,19 @@ def stages(paths: Sequence[Path], model: str | None = None) -> Stages:
     cv2.setNumThreads(1)
     reader = reader_of(model)
     reader.read(paths[0])  # once beforehand, for what is made only once
+    clock.start()
     found: list[tuple[float, float, float]] = []
     for path in paths:
-        started = time.process_time()
+        started = time.perf_counter()
         (page,) = read_pages(path)
         if not isinstance(page, Page):
             raise page.error
-        opened = time.process_time()
-        find_fields(page.image)
-        looked = time.process_time()
+        opened = time.perf_counter()
+        clock.spent()
         reader.read_page(page.image)
-        whole = time.process_time() - looked
-        found.append((opened - started, looked - opened, whole - (looked - opened)))
+        whole = time.perf_counter() - opened
+        finding = (clock.spent() or {}).get("find", 0.0)
+        found.append((opened - started, finding, whole - finding))
     return Stages(*(round(1000 * statistics.median(column), 1) for column in zip(*found, strict=True)))
 
 
