@@ -1,8 +1,9 @@
 """A page -> the rows of equal cells on it, one of which may hold a VIN -> the pictures of their cells.
 
-Rows are found by their lines alone: sides of boxes, or teeth of a comb, at an equal distance. What is written in them
-plays no part, and what is printed beside them none either. Whether a row of 17 cells holds a VIN or an engine number,
-and which way up it is, the reading must say: every row comes back, and each both ways up.
+Rows are found by their lines: sides of boxes, or teeth of a comb, at an equal distance. That there is ink in their
+cells counts for them; what it says plays no part, and what is printed beside them none either. Whether a row of 17
+cells holds a VIN or an engine number, and which way up it is, the reading must say: every row comes back, and each both
+ways up.
 """
 
 from collections.abc import Iterator
@@ -137,7 +138,7 @@ def _looked_for(page: Grey, factor: float, count: int, search: _Search) -> Itera
         straight, back = _straightened(page, degrees, int(quarter), factor)
         best = 0.0
         for picture, combs in _combs(straight, count, search.cut):
-            fields = _fields(picture, combs, count, search)
+            fields = _fields(straight, picture, combs, count, search)
             best = max([best, *(field.score for field in fields)])
             ways = [way for field in fields for way in _both_ways(field, back, 1.0 if quarter else _UPSIDE_DOWN)]
             yield sorted(ways, key=lambda field: -field.score)
@@ -162,8 +163,8 @@ def _straightened(page: Grey, degrees: float, quarter: int, factor: float) -> tu
     return page, back
 
 
-def _fields(picture: Grey, combs: list[Comb], count: int, search: _Search) -> list[Field]:
-    """Rows of a straight picture with these combs, in its pixels."""
+def _fields(page: Grey, picture: Grey, combs: list[Comb], count: int, search: _Search) -> list[Field]:
+    """Rows of a straight page, in its pixels, with these combs of lines that are dark in a picture of it."""
     found: list[_Found] = []
     least_merit = _LEAST_MERIT * count
     vain = 0
@@ -176,7 +177,7 @@ def _fields(picture: Grey, combs: list[Comb], count: int, search: _Search) -> li
         vain += 1
         strip = cut_strip(picture, comb, _reach(comb, count))
         for row in find_rows(strip, *_ends(strip, comb), count):
-            new = _Found(_field(picture, strip, row), len(comb.x))
+            new = _Found(_field(page, picture, strip, row), len(comb.x))
             if row.score >= _LEAST_SCORE and _taken_up(found, new):
                 vain = 0
                 if new.field.score >= max(_GOOD_SCORE, _FULL * row.score):
@@ -197,10 +198,13 @@ class _Found:
         return self.field.score + 0.005 * self.teeth
 
 
-def _field(picture: Grey, strip: Strip, row: Row) -> Field:
-    """A row of a strip as a field on the picture that the strip was cut from; an empty one is worth less."""
+def _field(page: Grey, picture: Grey, strip: Strip, row: Row) -> Field:
+    """A row of a strip as a field on the page; an empty one is worth less."""
     cells = _on_page(strip, row)
-    score = row.score * (1 - _EMPTY_COST * (1 - inked_share(picture, cells)))
+    inked = inked_share(page, cells)
+    if picture is not page:  # the ground is dark, and its cells bright, or dark, too
+        inked = max(inked, inked_share(picture, cells))
+    score = row.score * (1 - _EMPTY_COST * (1 - inked))
     return Field(_outline(cells), cells, score, row.kind)
 
 
