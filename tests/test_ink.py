@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from vinscribe.ink import inked_share
+from vinscribe.charset import CHARSET
+from vinscribe.ink import crossed_out, inked_share
 
 
 def row(chars, ink=60, paper=230, grain=0.0, pen=3):
@@ -35,3 +36,27 @@ def test_cells_may_lie_askew_or_beyond_the_page():
     askew = cv2.warpAffine(page, turn[:2], page.shape[::-1], borderValue=230)
     assert inked_share(askew, cv2.perspectiveTransform(cells.reshape(1, -1, 2), turn).reshape(cells.shape)) == 1.0
     assert inked_share(page, cells + np.array([0, 500])) == 0.0
+
+
+def cell(lines=(), char="Z", pen=3):
+    """A cell of 60 x 72 px as it is cut, with a tenth around it, and lines through it at these heights."""
+    picture = np.full((86, 72), 225, np.uint8)
+    cv2.rectangle(picture, (6, 7), (66, 79), 110, 2)
+    cv2.putText(picture, char, (17, 62), cv2.FONT_HERSHEY_SIMPLEX, 1.7, 60, pen, cv2.LINE_AA)
+    for height, fall in lines:
+        cv2.line(picture, (7, height), (65, height + fall), 60, 2, cv2.LINE_AA)
+    return picture
+
+
+@pytest.mark.parametrize("lines", [[(34, 0), (46, 0)], [(40, 3), (48, 1)], [(20, 0), (24, 1), (28, 0), (31, 2)]])
+@pytest.mark.parametrize("char", "Z57AH")
+def test_lines_through_a_cell_are_seen(char, lines):
+    assert crossed_out(cell(lines, char), 0.1)
+
+
+@pytest.mark.parametrize("pen", [2, 4, 7])
+def test_characters_are_no_lines_through_a_cell(pen):
+    assert not any(crossed_out(cell(char=char, pen=pen), 0.1) for char in CHARSET)
+    assert not crossed_out(cell(char=" "), 0.1)
+    assert not crossed_out(cell([(40, 1)], "H"), 0.1)  # one line may be a wide bar
+    assert not crossed_out(np.full((8, 8), 200, np.uint8), 0.1)

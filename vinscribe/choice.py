@@ -17,6 +17,7 @@ from vinscribe.charset import ILLEGIBLE
 from vinscribe.classifier import Classifier, given_legible
 from vinscribe.decode import Decoder, VinReading
 from vinscribe.field import Field, cut_cells, same_ends
+from vinscribe.ink import crossed_out
 from vinscribe.plain import PLAIN, cut_characters
 from vinscribe.stages import stage
 from vinscribe.views import more_views, outputs_of_views
@@ -33,6 +34,7 @@ _RIVAL = 0.6  # score of a row that might be it, too
 _GEOMETRY = 1.0  # how much the finder's log odds count
 _LEAST_LEGIBLE = 0.02  # that a cell is not legible counts no more than this
 _HIGH_COMB, _LOW_COMB = 0.85, 0.75  # of a cell's width: its height from which on another one is tried
+_AROUND = 0.0  # of a cell is looked at to see whether it is struck out
 _EMPTY = 0.2  # with less of its cells legible, on average, a row is empty
 
 Grey = NDArray[np.uint8]
@@ -148,10 +150,18 @@ def _read(page: Grey, seen: _Seen, classifier: Classifier, decoder: Decoder) -> 
     reading = _placed(decoder.readings(probs[None], legible[None])[0], field)
     if legible.mean() < _EMPTY:
         return replace(reading, reason="the field is empty")
+    if reading.decision == "accept" and (struck := _crossed_out(page, field)):
+        return replace(reading, decision="review", reason=f"cell {struck} may be struck out")
     if field.kind == PLAIN:
         trust = float(np.interp(field.score, PLAIN_SCORES, PLAIN_TRUST))
         return _doubted(reading, trust, decoder.threshold, "field without boxes")
     return reading
+
+
+def _crossed_out(page: Grey, field: Field) -> int:
+    """Number, from 1, of the first cell that lines run through; 0 if there is none."""
+    cells = cut_cells(page, field, _AROUND) if field.kind != PLAIN else []
+    return next((number for number, cell in enumerate(cells, 1) if crossed_out(cell, _AROUND)), 0)
 
 
 @stage("cut")

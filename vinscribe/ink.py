@@ -1,4 +1,4 @@
-"""Cells on a page -> whether something is written in them: a quick look before anything is read."""
+"""Cells -> whether something is written in them, or struck out: quick looks that read nothing."""
 
 import cv2
 import numpy as np
@@ -10,6 +10,11 @@ _LEAST = 12.0  # grey levels by which ink is darker than its paper
 _GRAINS = 3.0  # and by so many times what its grain is brighter
 _DARK = 0.02  # ink covers at least so much of a cell
 _SIDE_PX = 16  # a cell is looked at so coarsely
+_RAIL_INSET, _SIDE_INSET = 0.14, 0.07  # of a cell's height and width: farther in, there are no lines of its own
+_LEVEL = 0.1  # of its height: by so much a line through it may fall
+_THROUGH = 0.97  # share of its width that such a line covers
+_LINES = 0.065  # of its height: so much of it such lines take, with what is between two that are close
+_LEAST_PX = 6
 
 
 def inked_share(page: Grey, cells: Floats) -> float:
@@ -29,3 +34,32 @@ def inked_share(page: Grey, cells: Floats) -> float:
     # Ink covers less than half of a cell; what is brighter than the paper's usual tone is grain.
     dark, paper, bright = np.quantile(seen, [_DARK, 0.7, 0.95], axis=1)
     return float((paper - dark > np.maximum(_LEAST, _GRAINS * (bright - paper))).mean())
+
+
+def crossed_out(picture: Grey, margin: float) -> bool:
+    """Whether lines run through a cell from side to side, as through a character that was struck out.
+
+    What looks like a character below them may be meant no longer. A single thin line does not count: the bar of a wide
+    T, Z, H or A is one, too.
+
+    Args:
+        picture: uint8 (height, width), a cell as `vinscribe.field.cut_cells` gives it, ink darker than its paper.
+        margin: of the cell's sides, how much was cut with it on each side.
+    """
+    height, width = picture.shape
+    edge = margin / (1 + 2 * margin)
+    rows, columns = (
+        slice(round((edge + inset * (1 - 2 * edge)) * side), round((1 - edge - inset * (1 - 2 * edge)) * side))
+        for side, inset in ((height, _RAIL_INSET), (width, _SIDE_INSET))
+    )
+    inner = picture[rows, columns]
+    if min(inner.shape) < _LEAST_PX:
+        return False
+    dark, paper = np.quantile(inner, [_DARK, 0.7])
+    if paper - dark < _LEAST:
+        return False
+    ink = (inner < (paper + dark) / 2).astype(np.uint8)
+    band = max(1, round(_LEVEL * height))
+    seen = cv2.dilate(ink, np.ones((band, 1), np.uint8))  # lines are not quite level
+    through = np.count_nonzero(seen.mean(axis=1) >= _THROUGH) - band + 1
+    return through >= _LINES * height
