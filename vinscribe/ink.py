@@ -62,4 +62,4 @@ def crossed_out(picture: Grey, margin: float) -> bool:
     band = max(1, round(_LEVEL * height))
     seen = cv2.dilate(ink, np.ones((band, 1), np.uint8))  # lines are not quite level
     through = np.count_nonzero(seen.mean(axis=1) >= _THROUGH) - band + 1
-    return through >= _LINES * height
+    return bool(through >= _LINES * height)
