@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vinscribe.charset import CHARSET
-from vinscribe.ink import crossed_out, inked_share
+from vinscribe.ink import crossed_from_corner_to_corner, crossed_out, inked_share
 
 
 def row(chars, ink=60, paper=230, grain=0.0, pen=3):
@@ -60,3 +60,11 @@ def test_characters_are_no_lines_through_a_cell(pen):
     assert not crossed_out(cell(char=" "), 0.1)
     assert not crossed_out(cell([(40, 1)], "H"), 0.1)  # one line may be a wide bar
     assert not crossed_out(np.full((8, 8), 200, np.uint8), 0.1)
+
+
+def test_a_cross_from_corner_to_corner_is_no_x():
+    crossed = cell(char="2")
+    for start, end in (((9, 11), (63, 75)), ((63, 11), (9, 75))):
+        cv2.line(crossed, start, end, 60, 3, cv2.LINE_AA)
+    assert crossed_from_corner_to_corner(crossed, 0.1)
+    assert not any(crossed_from_corner_to_corner(cell(char=char), 0.1) for char in "X8KM ")

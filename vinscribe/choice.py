@@ -17,7 +17,7 @@ from vinscribe.charset import ILLEGIBLE
 from vinscribe.classifier import Classifier, given_legible
 from vinscribe.decode import Decoder, VinReading
 from vinscribe.field import Field, cut_cells, same_ends
-from vinscribe.ink import crossed_out
+from vinscribe.ink import crossed_from_corner_to_corner, crossed_out
 from vinscribe.plain import PLAIN, cut_characters
 from vinscribe.stages import stage
 from vinscribe.views import more_views, outputs_of_views
@@ -150,7 +150,7 @@ def _read(page: Grey, seen: _Seen, classifier: Classifier, decoder: Decoder) -> 
     reading = _placed(decoder.readings(probs[None], legible[None])[0], field)
     if legible.mean() < _EMPTY:
         return replace(reading, reason="the field is empty")
-    if reading.decision == "accept" and (struck := _crossed_out(page, field)):
+    if reading.decision == "accept" and (struck := _crossed_out(page, field, reading)):
         return replace(reading, decision="review", reason=f"cell {struck} may be struck out")
     if field.kind == PLAIN:
         trust = float(np.interp(field.score, PLAIN_SCORES, PLAIN_TRUST))
@@ -158,10 +158,15 @@ def _read(page: Grey, seen: _Seen, classifier: Classifier, decoder: Decoder) -> 
     return reading
 
 
-def _crossed_out(page: Grey, field: Field) -> int:
-    """Number, from 1, of the first cell that lines run through; 0 if there is none."""
-    cells = cut_cells(page, field, _AROUND) if field.kind != PLAIN else []
-    return next((number for number, cell in enumerate(cells, 1) if crossed_out(cell, _AROUND)), 0)
+def _crossed_out(page: Grey, field: Field, reading: VinReading) -> int:
+    """Number, from 1, of the first cell that lines run through, or that an X fills; 0 if there is none."""
+    if field.kind == PLAIN:
+        return 0
+    for number, (cell, read) in enumerate(zip(cut_cells(page, field, _AROUND), reading.cells, strict=True), 1):
+        filled = read.char == "X" and crossed_from_corner_to_corner(cell, _AROUND)
+        if filled or crossed_out(cell, _AROUND):
+            return number
+    return 0
 
 
 @stage("cut")

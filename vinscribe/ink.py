@@ -14,6 +14,7 @@ _RAIL_INSET, _SIDE_INSET = 0.14, 0.07  # of a cell's height and width: farther i
 _LEVEL = 0.1  # of its height: by so much a line through it may fall
 _THROUGH = 0.97  # share of its width that such a line covers
 _LINES = 0.065  # of its height: so much of it such lines take, with what is between two that are close
+_CORNER = 0.13  # of what is inside of a cell's lines
 _LEAST_PX = 6
 
 
@@ -46,20 +47,46 @@ def crossed_out(picture: Grey, margin: float) -> bool:
         picture: uint8 (height, width), a cell as `vinscribe.field.cut_cells` gives it, ink darker than its paper.
         margin: of the cell's sides, how much was cut with it on each side.
     """
-    height, width = picture.shape
+    inner = _inner(picture, margin, _RAIL_INSET)
+    ink = _dark(inner)
+    if ink is None:
+        return False
+    band = max(1, round(_LEVEL * len(picture)))
+    seen = cv2.dilate(ink, np.ones((band, 1), np.uint8))  # lines are not quite level
+    through = np.count_nonzero(seen.mean(axis=1) >= _THROUGH) - band + 1
+    return bool(through >= _LINES * len(picture))
+
+
+def crossed_from_corner_to_corner(picture: Grey, margin: float) -> bool:
+    """Whether there is ink in all four corners of a cell: who writes an X seldom makes it so large.
+
+    Args:
+        picture: as that of `crossed_out`.
+        margin: likewise.
+    """
+    ink = _dark(_inner(picture, margin, _SIDE_INSET))
+    if ink is None:
+        return False
+    high, wide = (max(2, round(_CORNER * side)) for side in ink.shape)
+    corners = (ink[:high, :wide], ink[:high, -wide:], ink[-high:, :wide], ink[-high:, -wide:])
+    return all(bool(corner.any()) for corner in corners)
+
+
+def _inner(picture: Grey, margin: float, rail_inset: float) -> Grey:
+    """What is inside of a cell's own lines."""
     edge = margin / (1 + 2 * margin)
     rows, columns = (
         slice(round((edge + inset * (1 - 2 * edge)) * side), round((1 - edge - inset * (1 - 2 * edge)) * side))
-        for side, inset in ((height, _RAIL_INSET), (width, _SIDE_INSET))
+        for side, inset in zip(picture.shape, (rail_inset, _SIDE_INSET), strict=True)
     )
-    inner = picture[rows, columns]
-    if min(inner.shape) < _LEAST_PX:
-        return False
+    return picture[rows, columns]
+
+
+def _dark(inner: Grey) -> Grey | None:
+    """Where there is ink, 1, and where there is none, 0; None if the picture is small, or nothing in it is dark."""
+    if min(inner.shape, default=0) < _LEAST_PX:
+        return None
     dark, paper = np.quantile(inner, [_DARK, 0.7])
     if paper - dark < _LEAST:
-        return False
-    ink = (inner < (paper + dark) / 2).astype(np.uint8)
-    band = max(1, round(_LEVEL * height))
-    seen = cv2.dilate(ink, np.ones((band, 1), np.uint8))  # lines are not quite level
-    through = np.count_nonzero(seen.mean(axis=1) >= _THROUGH) - band + 1
-    return bool(through >= _LINES * height)
+        return None
+    return np.asarray(inner < (paper + dark) / 2, np.uint8)
