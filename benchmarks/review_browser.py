@@ -23,7 +23,7 @@ from vinscribe.training.cards import TRUTH_FILE, draw_card, write_cards  # noqa:
 
 DPI = 200
 VIEWPORT = {"width": 1280, "height": 800}
-TIMEOUT_MS = 30_000
+TIMEOUT_MS = 60_000
 
 # Times of what is painted: a frame is asked for when the card's name changes, and what is run after it sees the picture
 # on screen. `opened`: from the request for the page; `next`: from each press of Enter.

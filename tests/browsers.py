@@ -52,7 +52,7 @@ class Desks:
     def desk(self, name: str = "Ann", **window: object) -> "Desk":
         """Somebody sits down at a new desk; ``window``: options of a browser context."""
         context = self._browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **window})
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         self._contexts.append(context)
         desk = Desk(self.tab(context), self)
         desk.page.goto(self.address)
