@@ -171,6 +171,7 @@ def pressed_keys(browser: Any, folder: Path, cards: int, say: Callable[[str], No
 def _window(browser: Any, address: str) -> Iterator[Any]:
     """A browser of its own, in which somebody sits at the desk; its pages take times."""
     context = browser.new_context(viewport=VIEWPORT)
+    context.set_default_timeout(TIMEOUT_MS)
     context.add_init_script(_WATCH)
     name = f"vinscribe_desk_{urlsplit(address).port}"
     context.add_cookies([{"name": name, "value": "Ann", "url": address}])
