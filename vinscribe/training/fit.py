@@ -224,7 +224,10 @@ class _Run:
         # https://docs.pytorch.org/tutorials/intermediate/memory_format_tutorial.html: faster on CPUs as well.
         network = build_network(settings.network)
         if settings.start and not (run_dir / "checkpoint.pt").exists():
-            shutil.copyfile(settings.start, run_dir / START_FILE)  # which the release may replace
+            try:
+                shutil.copyfile(settings.start, run_dir / START_FILE)  # which the release may replace
+            except OSError as error:
+                raise TrainingError(f"--start {settings.start}: {error.strerror}; give a model.h5") from error
             load_weights(network, run_dir / START_FILE)
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network) if settings.ema_decay else self.network
