@@ -148,7 +148,7 @@ def _cut(ink: NDArray[np.uint8], x: int, y: int, side: int, size_px: int) -> NDA
     if window.shape != (side, side):
         top, left = max(-y, 0), max(-x, 0)
         bottom, right = side - window.shape[0] - top, side - window.shape[1] - left
-        window = np.pad(window, ((top, bottom), (left, right)))
+        window = np.asarray(cv2.copyMakeBorder(window, top, bottom, left, right, cv2.BORDER_CONSTANT, value=0), np.uint8)
     interpolation = cv2.INTER_AREA if side > size_px else cv2.INTER_CUBIC
     if side == size_px:
         return window.copy()

@@ -99,17 +99,16 @@ def _promising(combs: list[Comb], count: int) -> list[Comb]:
     teeth = np.array([len(comb.x) for comb in combs])
     height = np.array([comb.height for comb in combs])
     merit = np.array([comb.merit for comb in combs])
-    together = teeth.copy()
+    # [n, m]: whether comb m is another group of the row of comb n.
+    level = (np.abs(y - y[:, None]) < 0.3 * pitch[:, None]) & (np.abs(pitch / pitch[:, None] - 1) < _SAME_PITCH)
+    level &= (left > right[:, None]) | (right < left[:, None])
+    level &= np.abs(height - height[:, None]) <= _SAME_HEIGHT * height[:, None] + _STEP_PX
+    few = teeth < _MIN_SHARE * count
+    together = teeth + np.where(few, level @ teeth, 0)
     chosen: list[int] = []
-    for at in range(len(combs)):
-        if teeth[at] < _MIN_SHARE * count:
-            level = (np.abs(y - y[at]) < 0.3 * pitch[at]) & (np.abs(pitch / pitch[at] - 1) < _SAME_PITCH)
-            level &= (left > right[at]) | (right < left[at])
-            level &= np.abs(height - height[at]) <= _SAME_HEIGHT * height[at] + _STEP_PX
-            together[at] += teeth[level].sum()
-            if together[at] < _MIN_SHARE * count or level[chosen].any():
-                continue
-        chosen.append(at)
+    for at in np.flatnonzero(together >= _MIN_SHARE * count).tolist():
+        if not (few[at] and level[at, chosen].any()):
+            chosen.append(at)
     high = height >= _SHORT * pitch  # short lines in groups are text, mostly
     merit = merit * (np.minimum(together, count + 2) / np.maximum(teeth, 1)).clip(1, np.where(high, _TOGETHER, 1.0))
     chosen.sort(key=lambda at: -merit[at])
@@ -217,29 +216,27 @@ def _distinct(ticks: Ticks, index: _Index, hits: Ints, first: Ints) -> list[Comb
     rows = np.arange(len(hits))
     ends = hits[rows, seen.argmax(axis=1)], hits[rows, hits.shape[1] - 1 - seen[:, ::-1].argmax(axis=1)]
     # Most pairs of neighbours lead to the same comb.
-    different = np.unique(np.stack([*ends, counts, spans]), axis=1, return_index=True)[1]
+    kinds = np.ravel_multi_index((*ends, counts, spans), (len(ticks.x),) * 2 + (hits.shape[1] + 1,) * 2)
+    different = np.unique(kinds, return_index=True)[1]
     purity = _purity(ticks, index, first[different], ends[0][different], ends[1][different], counts[different])
     different, purity = different[purity >= _MIN_PURITY], purity[purity >= _MIN_PURITY]
     order = np.argsort(-(counts * (counts / spans) ** 2)[different], kind="stable")
-    taken = np.zeros(len(ticks.x), bool)
+    taken = np.zeros(len(ticks.x) + 1, bool)  # the last one stands for those that were not seen, -1
+    values = np.stack([ticks.top, ticks.bottom, ticks.dark])
     combs: list[Comb] = []
     for at in order:
         row = hits[different[at]]
+        if 2 * np.count_nonzero(taken[row]) > counts[different[at]]:
+            continue
         places = np.flatnonzero(row >= 0)
         lines = row[places]
-        if np.count_nonzero(taken[lines]) > 0.5 * len(lines):
-            continue
         taken[lines] = True
-        low, high, dark = (_middle(values[lines]) for values in (ticks.top, ticks.bottom, ticks.dark))
-        middle = (ticks.top[lines].clip(low - 8, high) + ticks.bottom[lines].clip(low, high + 8)) / 2
+        tops, bottoms, _ = own = values[:, lines]
+        low, high, dark = np.sort(own, axis=1)[:, len(lines) // 2].tolist()
+        middle = (np.minimum(np.maximum(tops, low - 8), high) + np.minimum(np.maximum(bottoms, low), high + 8)) / 2
         merit = len(lines) * float(purity[at])
         combs.append(Comb(places - places[0], ticks.x[lines], middle, high - low, dark, merit))
     return sorted(combs, key=lambda comb: -comb.merit)
-
-
-def _middle(values: Floats) -> float:
-    """The median of a few values."""
-    return float(np.sort(values)[len(values) // 2])
 
 
 def _weighed(comb: Comb, ticks: Ticks, count: int) -> Comb:
@@ -247,8 +244,7 @@ def _weighed(comb: Comb, ticks: Ticks, count: int) -> Comb:
     places = np.arange(0.25, comb.places[-1], 0.25)
     places = places[places % 1 > 0]
     x = np.interp(places, comb.places, comb.x)
-    slope, foot = np.polyfit(comb.places, comb.y, 1)
-    y = slope * places + foot
+    y = comb.y.mean() + _slope(comb.places, comb.y) * (places - comb.places.mean())
     whole = (len(comb.x) / (int(comb.places[-1]) + 1)) ** 2
     covered = []
     near_px = round(_NEAR_PX + _NEAR * comb.height)
@@ -262,6 +258,12 @@ def _weighed(comb: Comb, ticks: Ticks, count: int) -> Comb:
         whole **= 2
     rails = 1 - _RAIL - _BOTH + _RAIL * max(covered) + _BOTH * min(covered)
     return replace(comb, merit=comb.merit * rails * whole * min(1.0, (count + 2) / len(comb.x)))
+
+
+def _slope(x: Ints, y: Floats) -> float:
+    """Of the straight line that is nearest to some points; by least squares."""
+    apart = x - x.mean()
+    return float(apart @ y / (apart @ apart))
 
 
 def _purity(ticks: Ticks, index: _Index, pattern: Ints, first: Ints, last: Ints, counts: Ints) -> Floats:

@@ -240,11 +240,13 @@ def _best_back(factors: Floats, count: int) -> tuple[Ints, Floats]:
 
 def _largest(values: Floats, count: int) -> tuple[Ints, Floats]:
     """Where the largest values of the last axis are, and what they are, falling; ``values`` is spoilt."""
-    where = np.empty((*values.shape[:-1], count), np.int64)
+    flat = values.reshape(-1, values.shape[-1])
+    rows = np.arange(len(flat))
+    where = np.empty((count, len(flat)), np.int64)
     largest = np.empty(where.shape)
     for rank in range(count):  # faster than a partial sort for the few that are wanted
-        at = values.argmax(-1)[..., None]
-        where[..., rank : rank + 1] = at
-        largest[..., rank : rank + 1] = np.take_along_axis(values, at, -1)
-        np.put_along_axis(values, at, -1.0, -1)
-    return where, largest
+        where[rank] = flat.argmax(1)
+        largest[rank] = flat[rows, where[rank]]
+        flat[rows, where[rank]] = -1.0
+    shape = (*values.shape[:-1], count)
+    return where.T.reshape(shape), largest.T.reshape(shape)

@@ -77,10 +77,9 @@ def find_siblings(page: Grey, cells: Floats) -> list[tuple[Floats, float]]:
     shape = present[:, beyond : beyond + height]
     if not shape.any():
         return []
-    shifts = [shift for shift in range(-beyond, beyond + 1) if abs(shift) > _NEAREST * height]
-    agreements = np.array(
-        [(present[:, beyond + shift : beyond + shift + height] & shape).sum() / shape.sum() for shift in shifts]
-    )
+    shifts = np.arange(-beyond, beyond + 1)
+    common = [np.correlate(side, own) for side, own in zip(present.astype(float), shape.astype(float), strict=True)]
+    agreements = np.where(np.abs(shifts) > _NEAREST * height, np.sum(common, axis=0)[: len(shifts)] / shape.sum(), 0.0)
     back = np.linalg.inv(matrix)
     found = []
     while agreements.max(initial=0.0) >= AGREEMENT:
@@ -88,7 +87,7 @@ def find_siblings(page: Grey, cells: Floats) -> list[tuple[Floats, float]]:
         moved = cv2.perspectiveTransform(cells.reshape(1, -1, 2), matrix) + np.array([0, shifts[best]])
         sibling = np.asarray(cv2.perspectiveTransform(moved, back), np.float64).reshape(cells.shape)
         found.append((sibling, float(agreements[best])))
-        agreements[np.abs(np.array(shifts) - shifts[best]) <= _NEAREST * height] = 0
+        agreements[np.abs(shifts - shifts[best]) <= _NEAREST * height] = 0
     return found
 
 
