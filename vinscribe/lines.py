@@ -157,7 +157,7 @@ def _connected(lines: Grey, at_rail: NDArray[np.bool_] | None, level: float) -> 
     if at_rail is not None:
         ridge &= ~(at_rail & _within(ridge))
     ridge_wide = cv2.dilate(ridge.astype(np.uint8), np.ones((1, 3), np.uint8))
-    count, _, stats, centroids = cv2.connectedComponentsWithStats(ridge_wide, connectivity=8)
+    count, _, stats, centroids = cv2.connectedComponentsWithStatsWithAlgorithm(ridge_wide, 8, cv2.CV_32S, cv2.CCL_GRANA)
     keep = stats[1:count, cv2.CC_STAT_HEIGHT] >= 2
     top = stats[1:count, cv2.CC_STAT_TOP][keep] * float(_STEP_PX)
     height = stats[1:count, cv2.CC_STAT_HEIGHT][keep] * float(_STEP_PX)

@@ -96,15 +96,17 @@ def _straight(page: Grey, comb: Comb, reach: int, fit_x: Floats, fit_y: Floats) 
     start, end = int(places[inside][0]), int(places[inside][-1])
     columns = np.arange((end - start) * PITCH_PX + 1) / PITCH_PX + start
     rows = np.arange(-MIDDLE_PX, MIDDLE_PX + 1)[:, None]
-    map_x = (np.polyval(fit_x, columns) + rows * upright[0]).astype(np.float32)
-    map_y = (np.polyval(fit_y, columns) + rows * upright[1]).astype(np.float32)
+    x, y = np.polyval(fit_x, columns), np.polyval(fit_y, columns)
     # Only the rows that are needed, and so smooth that no line falls between two points.
-    low = min(max(int(map_y.min()) - 2, 0), len(page) - 1)
-    around = page[low : max(int(map_y.max()) + 3, low + 1)]
+    high = MIDDLE_PX * upright[1]
+    low = min(max(int(y.min() - high) - 2, 0), len(page) - 1)
+    around = page[low : max(int(y.max() + high) + 3, low + 1)]
     grain = round(pitch / PITCH_PX)
     around = np.asarray(cv2.blur(around, (grain, grain)), np.uint8) if grain > 1 else around
     offset = 0.5 * (grain % 2 == 0)  # an even kernel's middle is between two pixels
-    grey = cv2.remap(around, map_x + offset, map_y - low + offset, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    map_x = (x + offset).astype(np.float32) + (rows * upright[0]).astype(np.float32)
+    map_y = (y - low + offset).astype(np.float32) + (rows * upright[1]).astype(np.float32)
+    grey = cv2.remap(around, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(grey, np.uint8), start, upright
 
 
@@ -167,4 +169,4 @@ def level_lines(
 
 def _share(lines: cv2.typing.MatLike, cap: NDArray[np.float32]) -> NDArray[np.float32]:
     """1 where there is a line, 0 where there is none."""
-    return np.asarray(lines >= _PRESENT * cap, np.float32)
+    return np.asarray(lines >= np.ceil(_PRESENT * cap).astype(np.uint8), np.float32)
