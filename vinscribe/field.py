@@ -231,17 +231,17 @@ def _combs(page: Grey, count: int, cut: bool) -> Iterator[tuple[Grey, list[Comb]
 
 def _promising(combs: list[Comb]) -> list[Comb]:
     chosen: list[Comb] = []
-    for comb in combs:
+    y, height, left, right = np.array([(comb.y.mean(), comb.height, *comb.x[[0, -1]]) for comb in combs]).reshape(-1, 4).T
+    # [n, m]: whether two combs are of lines at the same place.
+    here = np.abs(y - y[:, None]) < 0.5 * np.maximum(np.maximum(height, height[:, None]), 15.0)
+    here &= (left < right[:, None]) & (left[:, None] < right)
+    kept = np.zeros(len(combs), bool)
+    for at, comb in enumerate(combs):
         # A row makes one comb, or two of its left and right sides; a line of text makes many.
-        if sum(_over_each_other(comb, other) for other in chosen) < _MOST_HERE:
+        if np.count_nonzero(here[at] & kept) < _MOST_HERE:
+            kept[at] = True
             chosen.append(comb)
     return chosen[:_MOST_COMBS]
-
-
-def _over_each_other(comb: Comb, other: Comb) -> bool:
-    """Whether two combs are of lines at the same place."""
-    low = abs(float(comb.y.mean() - other.y.mean())) < 0.5 * max(comb.height, other.height, 15.0)
-    return bool(low and comb.x[0] < other.x[-1] and other.x[0] < comb.x[-1])
 
 
 def _middle(comb: Comb) -> tuple[float, float]:

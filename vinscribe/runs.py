@@ -151,20 +151,16 @@ def _traced(totals: list[Values], costs: _Costs, at: int) -> tuple[Ints, list[in
     """How a total came about: left sides, and which cells begin a group."""
     left, begins = [at], []
     for number in range(len(totals) - 1, 0, -1):
-        before = totals[number - 1]
-        columns = [np.arange(at - PITCH_PX - 1, at - PITCH_PX + 2)]
-        values = [_at(before, columns[0]) - _OFF * np.array([1, 0, 1]) - costs.touching[at]]
+        # Columns before the one where it would touch: from the farthest gap to a pixel too near.
+        start = max(at - PITCH_PX - _GAPS_PX[-1][1], 0)
+        before, after = (values[start : max(at - PITCH_PX + 2, start)] for values in (totals[number - 1], costs.after))
+        gap = at - PITCH_PX - start - np.arange(len(before))
+        values = np.where(np.abs(gap) <= 1, before - _OFF * gap * gap - costs.touching[at], np.float32(_NEVER))
         for (least, most), cost in zip(_GAPS_PX, costs.group, strict=True):
-            columns.append(np.arange(at - PITCH_PX - most, at - PITCH_PX - least + 1))
-            values.append(_at(before - costs.after, columns[-1]) - cost[at])
-        best = int(np.concatenate(values).argmax())
-        if best >= len(columns[0]):
+            values = np.where((gap >= least) & (gap <= most), before - after - cost[at], values)
+        best = int(values.argmax())
+        if gap[best] > 1:
             begins.append(number)
-        at = int(np.concatenate(columns)[best])
+        at = start + best
         left.append(at)
     return np.array(left[::-1]), begins[::-1]
-
-
-def _at(values: Values, columns: Ints) -> Values:
-    inside = (columns >= 0) & (columns < len(values))
-    return np.where(inside, values[columns.clip(0, len(values) - 1)], np.float32(_NEVER))
