@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 _MAX_SKEW_DEGREES = 12.0
 _SKEW_POINTS = 8_000
 
+_LITTLE = 1.4  # a page that is reduced by more would lose thin lines if it were not averaged
 _THICK_PX = 15  # a line is thinner than this
 _SMOOTH_PX = 7  # grain is averaged along a line over this length
 _CLOSE_PX = 9  # gaps of dashes and dots up to about this length are bridged
@@ -58,7 +59,8 @@ def reduced(page: Grey, longest_px: int) -> tuple[Grey, float]:
     if factor <= 1.05:
         return page, 1.0
     size = [max(1, round(side / factor)) for side in reversed(page.shape)]
-    return np.asarray(cv2.resize(page, size, interpolation=cv2.INTER_AREA), np.uint8), factor
+    interpolation = cv2.INTER_LINEAR if factor <= _LITTLE else cv2.INTER_AREA  # as good there, and much faster
+    return np.asarray(cv2.resize(page, size, interpolation=interpolation), np.uint8), factor
 
 
 def skew(page: Grey) -> tuple[float, float]:
@@ -71,7 +73,7 @@ def skew(page: Grey) -> tuple[float, float]:
     step = max(1, round(max(page.shape) / 800))
     small = cv2.resize(page, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA) if step > 1 else page
     ink = cv2.morphologyEx(small, cv2.MORPH_BLACKHAT, np.ones((15, 15), np.uint8))  # without the edges of the paper
-    level = max(8.0, float(np.percentile(ink[::2, ::2], 97)) * 0.4)
+    level = max(8.0, float(np.percentile(ink[::4, ::4], 97)) * 0.4)
     y, x = np.nonzero(ink > level)
     if len(x) < 50:
         return 0.0, 0.0

@@ -142,8 +142,11 @@ def _contrast(lines: Grey, at: NDArray[np.int64]) -> NDArray[np.float32]:
 
 def _rails(grey: Grey, cap: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     kernel = np.ones((1, _CLOSE_PX), np.uint8)
-    above, below = level_lines(grey, cap, _SMOOTH_PX)
-    return cv2.morphologyEx(above, cv2.MORPH_CLOSE, kernel), cv2.morphologyEx(below, cv2.MORPH_CLOSE, kernel)  # type: ignore[return-value]
+    above, below = (
+        cv2.morphologyEx(line.astype(np.uint8), cv2.MORPH_CLOSE, kernel)
+        for line in level_lines(grey, cap, _SMOOTH_PX)
+    )
+    return above.astype(np.float32), below.astype(np.float32)
 
 
 def level_lines(
