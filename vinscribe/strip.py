@@ -164,9 +164,9 @@ def level_lines(
     """
     smooth = cv2.blur(grey, (smooth_px, 1))
     lines = cv2.morphologyEx(smooth, cv2.MORPH_BLACKHAT, np.ones((_THICK_PX, 1), np.uint8))
+    # By how many whole levels three pixels are brighter than those before: thirds are rounded down.
     step = np.array([-1, -1, -1, 0, 1, 1, 1], np.float32)[:, None] / 3
-    edges = cv2.filter2D(smooth, cv2.CV_32F, step)
-    above, below = (np.clip(way * edges, 0, 255).astype(np.uint8) for way in (1, -1))
+    above, below = (cv2.filter2D(smooth, -1, way * step, delta=-1 / 3) for way in (1, -1))
     return _share(cv2.max(lines, above), cap), _share(cv2.max(lines, below), cap)
 
 
