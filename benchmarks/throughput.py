@@ -4,8 +4,11 @@
 
 Draws its pictures itself (seed fixed) in a temporary folder. Reports pictures per second and peak memory of whole runs
 over 10,000 PNG files of 28x28 (a bare character) and over 10,000 of 72x72 (a character in its box, with the grain of
-paper), the time of a whole run over one picture (median of 7), and, where Keras and model.h5 are there, the seconds per
-picture when each picture loads the model anew. Both sizes are read in turn.
+paper), beside what ONNX Runtime alone makes of as many cells that are in memory already; the time of a whole run over
+one picture (median of 7); and, where Keras and model.h5 are there, the seconds per picture when each picture loads the
+model anew. Both sizes and ONNX Runtime alone are measured in turn.
+
+Python's environment variables are left out of account: whether it may keep compiled modules, say.
 """
 
 import argparse
@@ -38,6 +41,28 @@ done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, check=True)
 seconds = time.perf_counter() - start
 peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 print(json.dumps([seconds, peak, done.stdout.count(b"\\n")]))
+"""
+
+# Of the two ways to use all cores, the one that is faster here: batches side by side, or each batch split.
+_NETWORK_ALONE = """
+import json, os, sys, time
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np, onnxruntime
+count, cores = int(sys.argv[2]), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+rates = []
+for threads in (1, cores):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+    (cells,) = session.get_inputs()
+    batch = np.random.default_rng(0).random((64, *cells.shape[1:]), np.float32)
+    run = lambda _: session.run(None, {cells.name: batch})
+    run(0)
+    with ThreadPoolExecutor(cores // threads) as pool:
+        start = time.perf_counter()
+        list(pool.map(run, range(-(-count // len(batch)))))
+        rates.append(-(-count // len(batch)) * len(batch) / (time.perf_counter() - start))
+print(json.dumps(max(rates)))
 """
 
 _LOAD_EACH_TIME = """
@@ -87,9 +112,20 @@ def run_inference(folder: Path, model: str | None) -> tuple[float, int, int]:
     command = [sys.executable, str(ROOT / "inference.py"), str(folder)]
     command += ["--model", model] if model else []
     # A process in between, so that the peak is that of this run alone and not of an earlier child.
-    output = subprocess.run([sys.executable, "-c", _RUN_AND_MEASURE, *command], stdout=subprocess.PIPE, check=True)
-    seconds, peak_bytes, lines = json.loads(output.stdout)
+    seconds, peak_bytes, lines = _said([sys.executable, "-c", _RUN_AND_MEASURE, *command])
     return seconds, peak_bytes, lines
+
+
+def network_alone(model: Path, count: int) -> float:
+    """Cells per second that ONNX Runtime classifies on all cores, if they are in memory already."""
+    return float(_said([sys.executable, "-c", _NETWORK_ALONE, str(model), str(count)]))
+
+
+def _said(command: list[str]) -> Any:
+    """The JSON that a command prints."""
+    own = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+    environment = {name: value for name, value in os.environ.items() if name not in own}
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=True).stdout)
 
 
 def seconds_loading_each_time(folder: Path, keras_model: Path, count: int) -> float | None:
@@ -111,9 +147,10 @@ def measure(count: int, repeats: int, model: str | None, keras_model: Path) -> d
             draw_folder(folder, side_px, count)
         one = Path(scratch, "one")
         draw_folder(one, 72, 1)
-        rounds = [
-            {side_px: run_inference(folder, model) for side_px, folder in folders.items()} for _ in range(repeats)
-        ]
+        rounds, alone = [], []
+        for _ in range(repeats):
+            rounds.append({side_px: run_inference(folder, model) for side_px, folder in folders.items()})
+            alone.append(network_alone(Path(model or ROOT / "model.onnx"), count))
         starts = [run_inference(one, model)[0] for _ in range(7)]
         runs = [run for found in rounds for run in found.values()]
         if any(lines != count for _, _, lines in runs):
@@ -126,6 +163,16 @@ def measure(count: int, repeats: int, model: str | None, keras_model: Path) -> d
             "repeats": repeats,
             "pictures_per_s": {
                 side_px: round(statistics.median(count / found[side_px][0] for found in rounds)) for side_px in DRAW
+            },
+            "network_alone_per_s": round(statistics.median(alone)),
+            "share_of_network_alone": {
+                side_px: round(
+                    statistics.median(
+                        count / found[side_px][0] / rate for found, rate in zip(rounds, alone, strict=True)
+                    ),
+                    3,
+                )
+                for side_px in DRAW
             },
             "peak_memory_mb": round(max(peak for _, peak, _ in runs) / 1e6),
             "start_s": round(statistics.median(starts), 3),
@@ -146,6 +193,13 @@ def as_markdown(figures: dict[str, Any]) -> str:
                 f"| `python inference.py` on {figures['pictures']:,} PNG files of {side_px}×{side_px} px, median of "
                 f"{figures['repeats']} runs | {rate:,} pictures per second |"
                 for side_px, rate in figures["pictures_per_s"].items()
+            ),
+            "| ONNX Runtime alone, on as many cells in memory, measured in turn with these "
+            f"| {figures['network_alone_per_s']:,} per second |",
+            *(
+                f"| `inference.py` on {side_px}×{side_px} px against that, median of the rounds (wanted: 60 %) "
+                f"| {100 * share:.0f} % |"
+                for side_px, share in figures["share_of_network_alone"].items()
             ),
             f"| its peak memory | {figures['peak_memory_mb']} MB |",
             f"| its whole run on one picture, median of 7 | {figures['start_s']} s |",

@@ -71,7 +71,8 @@ def _reduced(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
-_LEVELS = np.arange(256)
+_LEVELS = np.arange(256.0)
+_POWERS = np.stack([_LEVELS**power for power in range(4)], axis=1)  # sums of these are whole, and exact in float64
 
 
 def _white_on_black(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -81,22 +82,23 @@ def _white_on_black(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     more than the many weak ones of grain and shadow.
     """
     counts = _histogram(image)
-    distances = 2 * _LEVELS - _doubled_median(counts)
-    moment = int(counts @ distances**3)
+    paper = _doubled_median(counts)
+    count, first, second, third = map(int, (counts @ _POWERS).tolist())
+    moment = 8 * third - 12 * paper * second + 6 * paper**2 * first - paper**3 * count  # of twice the levels
     # On the tie (nothing on either side) the paper's own level decides.
-    ink_is_dark = moment < 0 or (moment == 0 and _doubled_median(counts) > 255)
+    ink_is_dark = moment < 0 or (moment == 0 and paper > 255)
     return cv2.bitwise_not(image) if ink_is_dark else image  # type: ignore[return-value]
 
 
-def _histogram(image: NDArray[np.uint8]) -> NDArray[np.int64]:
-    return cv2.calcHist([image], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+def _histogram(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return cv2.calcHist([image], [0], None, [256], [0, 256]).ravel().astype(np.float64)
 
 
-def _doubled_median(counts: NDArray[np.int64]) -> int:
+def _doubled_median(counts: NDArray[np.float64]) -> int:
     """Twice the median, a whole number: the sum of the two middle values."""
     seen = counts.cumsum()
-    lower, upper = np.searchsorted(seen, ((seen[-1] + 1) // 2, seen[-1] // 2 + 1))
-    return int(lower + upper)
+    count = int(seen[-1])
+    return int(seen.searchsorted((count + 1) // 2) + seen.searchsorted(count // 2 + 1))
 
 
 def _without_paper(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -117,7 +119,7 @@ def _stretched(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if strongest - paper < _BLANK_CONTRAST:
         return np.zeros_like(ink)
     levels = (_LEVELS - paper) * (255 / (strongest - paper))
-    return cv2.LUT(ink, np.rint(levels.clip(0, 255)).astype(np.uint8))  # type: ignore[return-value]
+    return cv2.LUT(ink, np.rint(np.minimum(np.maximum(levels, 0), 255)).astype(np.uint8))  # type: ignore[return-value]
 
 
 def _window(ink: NDArray[np.uint8]) -> tuple[int, int, int]:
@@ -148,7 +150,7 @@ def _cut(ink: NDArray[np.uint8], x: int, y: int, side: int, size_px: int) -> NDA
     if window.shape != (side, side):
         top, left = max(-y, 0), max(-x, 0)
         bottom, right = side - window.shape[0] - top, side - window.shape[1] - left
-        window = np.asarray(cv2.copyMakeBorder(window, top, bottom, left, right, cv2.BORDER_CONSTANT, value=0), np.uint8)
+        window = cv2.copyMakeBorder(window, top, bottom, left, right, cv2.BORDER_CONSTANT, value=0)  # type: ignore[assignment]
     interpolation = cv2.INTER_AREA if side > size_px else cv2.INTER_CUBIC
     if side == size_px:
         return window.copy()

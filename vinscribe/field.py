@@ -231,7 +231,8 @@ def _combs(page: Grey, count: int, cut: bool) -> Iterator[tuple[Grey, list[Comb]
 
 def _promising(combs: list[Comb]) -> list[Comb]:
     chosen: list[Comb] = []
-    y, height, left, right = np.array([(comb.y.mean(), comb.height, *comb.x[[0, -1]]) for comb in combs]).reshape(-1, 4).T
+    places = [(comb.y.mean(), comb.height, comb.x[0], comb.x[-1]) for comb in combs]
+    y, height, left, right = np.array(places).reshape(-1, 4).T
     # [n, m]: whether two combs are of lines at the same place.
     here = np.abs(y - y[:, None]) < 0.5 * np.maximum(np.maximum(height, height[:, None]), 15.0)
     here &= (left < right[:, None]) & (left[:, None] < right)

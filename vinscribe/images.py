@@ -107,10 +107,10 @@ def read_grey(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
             The message does not repeat the path.
     """
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0) as file:
             head = file.read(_HEAD_BYTES)
             check_kind(head)
-            data = head + file.read()
+            data = head + file.readall()
     except (OSError, ValueError) as error:
         raise ImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     return decode_grey(data)

@@ -143,8 +143,7 @@ def _contrast(lines: Grey, at: NDArray[np.int64]) -> NDArray[np.float32]:
 def _rails(grey: Grey, cap: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     kernel = np.ones((1, _CLOSE_PX), np.uint8)
     above, below = (
-        cv2.morphologyEx(line.astype(np.uint8), cv2.MORPH_CLOSE, kernel)
-        for line in level_lines(grey, cap, _SMOOTH_PX)
+        cv2.morphologyEx(line.astype(np.uint8), cv2.MORPH_CLOSE, kernel) for line in level_lines(grey, cap, _SMOOTH_PX)
     )
     return above.astype(np.float32), below.astype(np.float32)
 
