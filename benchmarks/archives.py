@@ -147,8 +147,8 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def run_command(arguments: Sequence[str], out: Path) -> Run:
-    """Runs ``vinscribe read`` with these arguments into a file.
+def run_command(arguments: Sequence[str], out: Path, checkout: Path | None = None) -> Run:
+    """Runs ``vinscribe read`` with these arguments into a file; of another checkout than this, if one is given.
 
     Raises:
         SystemExit: it failed.
@@ -156,7 +156,7 @@ def run_command(arguments: Sequence[str], out: Path) -> Run:
     command = [sys.executable, "-m", "vinscribe", "read", *arguments, "--out", str(out)]
     start = time.perf_counter()
     with tempfile.TemporaryFile() as told:
-        with subprocess.Popen(command, cwd=ROOT, stdout=told, stderr=told) as process:
+        with subprocess.Popen(command, cwd=checkout or ROOT, stdout=told, stderr=told) as process:
             peak = _watched(process)
         seconds = time.perf_counter() - start
         if process.returncode:

@@ -1,13 +1,14 @@
 """Whether reading an archive costs in proportion to its pages, on the local engine and on Ray.
 
     python benchmarks/scale.py --pages 100 1000 5000 --json scale.json
-    python benchmarks/scale.py --json scale.json --model-card --plan
+    python benchmarks/scale.py --pages 20000 --workers 2 --engines local --json scale.json --model-card --plan
     python benchmarks/scale.py --from scale.json --plan
 
 Folders of 100 to 20,000 scans (hard links to 40 drawn cards, see archives.py) are read by whole runs of ``vinscribe
 read``, with one worker and with two, on each engine, one after the other. Reports pages a second, and the most memory
-that all processes of the run had at the same moment (Linux only). ``--plan`` computes from the figures what a very
-large archive takes, see scale_plan.py.
+that all processes of the run had at the same moment (Linux only). Each run is kept in the JSON file at once, and made
+only if it is not there yet; the tables are of all runs in it. ``--plan`` computes from the figures what a very large
+archive takes, see scale_plan.py.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,6 +41,7 @@ MOST_GROWTH = 0.10
 archive against those of a thousand pages, or the next that was measured."""
 
 _ENGINES = ("local", "Ray")
+_CARDS = 40  # whose results are written to see how large they are
 
 
 @dataclass(frozen=True)
@@ -93,24 +95,42 @@ class Figures:
         return None
 
 
-def measure(pages: Sequence[int], workers: Sequence[int], engines: Sequence[str], scratch: Path) -> Figures:
+def measure(wanted: Sequence[tuple[str, int, int]], scratch: Path, known: Path | None = None) -> Figures:
     """Draws the archives and reads them.
+
+    Args:
+        wanted: engine, workers and pages of each run.
+        scratch: an empty folder.
+        known: where figures are kept; runs that are there already are not made again.
 
     Raises:
         SystemExit: a run failed, or did not write a line for each page.
     """
-    runs = []
-    for count in sorted(pages):
-        folder = scratch / f"archive{count}"
-        drawn = draw_archive(folder, count)
-        for number in workers:
-            for engine in engines:
-                arguments = [str(folder), "--workers", str(number), *(["--ray"] if engine == "Ray" else [])]
-                made = run_command(arguments, scratch / f"{engine}{number}-{count}.jsonl")
-                if made.lines != count:
-                    raise SystemExit(f"{made.lines} lines for {count} pages, {number} workers, {engine}")
-                runs.append(Run(engine, number, count, round(made.seconds, 2), made.peak_bytes))
-                print(f"{runs[-1]}: {runs[-1].rate:.2f} pages a second", file=sys.stderr)
+    runs = list(_load(known).runs) if known and known.exists() else []
+    made = {(each.engine, each.workers, each.pages) for each in runs}
+    archives: dict[int, list[Path]] = {}
+    figures = _figures(runs, scratch)
+    for engine, workers, pages in wanted:
+        if (engine, workers, pages) in made:
+            continue
+        folder = scratch / f"archive{pages}"
+        if pages not in archives:
+            archives[pages] = draw_archive(folder, pages)
+        arguments = [str(folder), "--workers", str(workers), *(["--ray"] if engine == "Ray" else [])]
+        run = run_command(arguments, scratch / f"{engine}{workers}-{pages}.jsonl")
+        if run.lines != pages:
+            raise SystemExit(f"{run.lines} lines for {pages} pages, {workers} workers, {engine}")
+        runs.append(Run(engine, workers, pages, round(run.seconds, 2), run.peak_bytes))
+        print(f"{runs[-1]}: {runs[-1].rate:.2f} pages a second", file=sys.stderr)
+        figures = replace(figures, runs=tuple(runs))
+        if known:
+            _save(figures, known)
+    return figures
+
+
+def _figures(runs: Sequence[Run], scratch: Path) -> Figures:
+    """Those runs, and the sizes of scans and of what is made of them."""
+    drawn = draw_archive(scratch / "few", _CARDS)
     beside = str(drawn[0].parent)
     sizes = {}
     for name in ("shards/", "shards.parquet"):
@@ -132,6 +152,10 @@ def _shards(arguments: Sequence[str], scratch: Path, name: str) -> None:
 
     if vinscribe(["read", *arguments, "--out", f"{scratch}/{name}"]):
         raise SystemExit(f"{name} could not be written")
+
+
+def _save(figures: Figures, path: Path) -> None:
+    path.write_text(json.dumps(asdict(figures), indent=1) + "\n", encoding="utf-8")
 
 
 def checks(figures: Figures) -> list[tuple[str, str, str, bool]]:
@@ -230,7 +254,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], metavar="N", help="(default: 1 2)")
     parser.add_argument("--engines", nargs="+", choices=_ENGINES, default=_ENGINES)
     parser.add_argument("--from", dest="known", type=Path, metavar="JSON", help="figures of an earlier run")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures as JSON")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="keep the figures there")
     parser.add_argument("--model-card", action="store_true", help="write the tables into MODEL_CARD.md and README.md")
     parser.add_argument("--plan", action="store_true", help="write the plan into docs/scale.md")
     add_price_arguments(parser)
@@ -239,9 +263,10 @@ def main() -> None:
         figures = _load(args.known)
     else:
         with tempfile.TemporaryDirectory() as scratch:
-            figures = measure(args.pages, args.workers, args.engines, Path(scratch))
-    if args.json:
-        args.json.write_text(json.dumps(asdict(figures), indent=1) + "\n", encoding="utf-8")
+            wanted = [
+                (engine, number, count) for count in args.pages for number in args.workers for engine in args.engines
+            ]
+            figures = measure(wanted, Path(scratch), args.json)
     text = as_markdown(figures)
     print(text)
     if args.model_card:

@@ -92,6 +92,11 @@ def test_the_command_measures_and_writes(tmp_path, monkeypatch):
     assert "3 machines of 32 cores" in (tmp_path / "docs/scale.md").read_text()
     monkeypatch.setattr(sys, "argv", ["scale.py", "--from", str(out)])
     scale.main()
+    monkeypatch.setattr(scale, "run_command", lambda arguments, out: archives.Run(1.0, 2_000_000, 8))
+    monkeypatch.setattr(sys, "argv", ["scale.py", "--pages", "4", "8", "--workers", "2", "--json", str(out)])
+    scale.main()  # what is known already is not measured again
+    assert [each["pages"] for each in json.loads(out.read_text())["runs"]] == [4, 4, 4, 4, 8, 8]
+    monkeypatch.setattr(scale, "run_command", lambda arguments, out: archives.Run(2.0, 1_000_000, 4))
     monkeypatch.setattr(sys, "argv", ["scale.py", "--pages", "5"])
     with pytest.raises(SystemExit, match="4 lines for 5 pages, 1 workers, local"):
         scale.main()
