@@ -8,7 +8,7 @@ paper), beside what ONNX Runtime alone makes of as many cells that are in memory
 one picture (median of 7); and, where Keras and model.h5 are there, the seconds per picture when each picture loads the
 model anew. Both sizes and ONNX Runtime alone are measured in turn.
 
-Python's environment variables are left out of account: whether it may keep compiled modules, say.
+Python may keep compiled modules and buffers its output, as it does where nobody has told it otherwise.
 """
 
 import argparse

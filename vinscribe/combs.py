@@ -29,7 +29,7 @@ _TASTE = 4  # so many places to the right and to the left are tried first, and h
 _NEAR_PX, _NEAR = 2.0, 0.1  # a rail is so near to the ends of teeth, and nearer by this times their length
 _TOGETHER = 3.0  # by so much the teeth of other groups raise a comb's merit at most
 _SHORT = 0.65  # of the pitch: shorter lines are no sides of boxes
-_MOST_WEIGHED = 150  # combs of a page
+_MOST_COMPARED, _MOST_WEIGHED = 1_000, 150  # combs of a page
 _STEP_PX = 3  # it darkens in so much room
 _RAIL_DARK = 0.5  # a rail is as dark as the teeth, about
 _RAIL, _BOTH = 0.5, 0.35  # of a comb's merit comes with one rail, and with both
@@ -81,7 +81,7 @@ def find_combs(ticks: Ticks, count: int) -> list[Comb]:
     seen = hits >= 0
     counts = seen.sum(axis=1)
     good = (counts >= min_teeth) & (counts >= _MIN_SEEN * _spans(seen))
-    combs = _promising(_distinct(ticks, index, hits[good], first[good]), count)
+    combs = _promising(_distinct(ticks, index, hits[good], first[good])[:_MOST_COMPARED], count)
     combs = [level for comb in combs[:_MOST_WEIGHED] for level in _levels(_weighed(comb, ticks, count))]
     return sorted(combs, key=lambda comb: -comb.merit)
 

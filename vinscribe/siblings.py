@@ -78,8 +78,9 @@ def find_siblings(page: Grey, cells: Floats) -> list[tuple[Floats, float]]:
     if not shape.any():
         return []
     shifts = np.arange(-beyond, beyond + 1)
-    common = [np.correlate(side, own) for side, own in zip(present.astype(float), shape.astype(float), strict=True)]
-    agreements = np.where(np.abs(shifts) > _NEAREST * height, np.sum(common, axis=0)[: len(shifts)] / shape.sum(), 0.0)
+    both = zip(present.astype(np.float64), shape.astype(np.float64), strict=True)
+    common = np.sum([np.correlate(ticks_there, side) for ticks_there, side in both], axis=0)  # for each shift
+    agreements = np.where(np.abs(shifts) > _NEAREST * height, common / shape.sum(), 0.0)
     back = np.linalg.inv(matrix)
     found = []
     while agreements.max(initial=0.0) >= AGREEMENT:
