@@ -28,6 +28,7 @@ sys.path.insert(0, str(ROOT))
 from archives import DPI, draw_archive, run_command  # noqa: E402
 from scale_plan import Measured, Prices, add_price_arguments, done_bytes, write_plan  # noqa: E402
 
+from vinscribe.shards import BATCH  # noqa: E402
 from vinscribe.training.documents import write_between  # noqa: E402
 
 PAGES = (100, 1_000, 5_000, 20_000)
@@ -234,7 +235,7 @@ def measured(figures: Figures) -> Measured:
         pages=best.pages,
         core_pages_per_s=best.rate / best.workers,
         worker_bytes=best.peak_bytes / best.workers,
-        growth_bytes=max(0.0, growth),
+        growth_bytes=max(0.0, growth * BATCH),
         card_bytes=figures.card_bytes,
         jsonl_bytes=figures.jsonl_bytes,
         parquet_bytes=figures.parquet_bytes,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from vinscribe.done import Done
+from vinscribe.shards import BATCH
 from vinscribe.training.documents import write_between
 
 _HOUR_S = 3_600
@@ -20,7 +21,7 @@ class Measured:
         date, machine, engine, pages: of the run that it goes by.
         core_pages_per_s: pages a second and core.
         worker_bytes: peak memory of a run, for each worker.
-        growth_bytes: by which peak memory grew for each further page.
+        growth_bytes: by which peak memory grew for each further batch; of Ray, which keeps something of each.
         card_bytes, jsonl_bytes, parquet_bytes: of a scan, and of a page's results.
         done_bytes: of memory for each file that was read before, with ``--resume``.
     """
@@ -125,7 +126,10 @@ def as_markdown(found: Measured, prices: Prices) -> str:
         ),
         ("hours of people", f"{prices.cards * prices.review_share * prices.review_s / _HOUR_S:,.0f}"),
         ("memory of the command, what it has read before (`--resume`)", _size(prices.cards * found.done_bytes)),
-        ("memory of the command, by what it grew while measured", _size(prices.cards * found.growth_bytes)),
+        (
+            f"memory of the command, if it grows by as much for each batch of {prices.batch:,} as for one of {BATCH}",
+            _size(shards * found.growth_bytes),
+        ),
         (f"cards at which {prices.memory_gb:g} GB are full of what was read before", f"{names:,.0f}"),
     ]
     heading = (

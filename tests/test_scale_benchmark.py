@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,9 @@ def test_the_plan_follows_from_figures_and_prices(tmp_path):
     assert "| scans, 250 kB each | 0.2 TB |" in text
     assert "| results as Parquet, 400 bytes each | 400.0 MB |" in text
     assert "| shards of 1,000 scans | 1,000 |" in text
+    grown = replace(measured(FIGURES), growth_bytes=2_000_000.0)
+    scale_plan.write_plan(grown, Prices(cards=1e6, cores=10, machines=10, machine_hour=1.0), plan)
+    assert "for each batch of 1,000 as for one of 32 | 2.0 GB |" in plan.read_text()
 
 
 def test_memory_of_what_was_read_before():
