@@ -7,11 +7,11 @@ the VIN's number alone.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar
 
 import cv2
 import numpy as np
 from ink_sets import draw_strokes
-from made_vins import MadeVins
 from numpy.typing import NDArray
 from unseen_boxes import FINE, KINDS, Page, new_page
 from unseen_ink import Glyph, write_into
@@ -34,8 +34,21 @@ Picture = NDArray[np.uint8]
 """A cell as it is read: grey, uint8 (height, width)."""
 
 
+class Written(Protocol):
+    """VINs that can be drawn, such as `made_vins.MadeVins`."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Class labels (N, 17)."""
+
+    def __len__(self) -> int: ...
+
+
+Vins = TypeVar("Vins", bound=Written)
+
+
 @dataclass(frozen=True)
-class VinSet:
+class VinSet(Generic[Vins]):
     """VINs and how they are drawn.
 
     Attributes:
@@ -48,7 +61,7 @@ class VinSet:
 
     name: str
     note: str
-    truth: MadeVins
+    truth: Vins
     writers: NDArray[np.str_] | None
     draw: Callable[[int], list[Picture]]
 
@@ -107,7 +120,7 @@ def new_sheet(seed: tuple[int, ...]) -> Sheet:
     return Sheet(page, sizes, pen, quality, seed)
 
 
-def emnist_bare(truth: MadeVins, test: Split, seed: int) -> VinSet:
+def emnist_bare(truth: Vins, test: Split, seed: int) -> VinSet[Vins]:
     """EMNIST's glyphs as they are, each of a writer drawn at random."""
     of_class = _rows_of(test.labels)
 
@@ -117,7 +130,7 @@ def emnist_bare(truth: MadeVins, test: Split, seed: int) -> VinSet:
     return VinSet("emnist bare", "`vin` test of EMNIST, bare glyphs, mixed writers", truth, None, draw)
 
 
-def emnist_boxes(truth: MadeVins, test: Split, seed: int) -> VinSet:
+def emnist_boxes(truth: Vins, test: Split, seed: int) -> VinSet[Vins]:
     """The same glyphs in boxes."""
     bare = emnist_bare(truth, test, seed)
 
@@ -127,14 +140,14 @@ def emnist_boxes(truth: MadeVins, test: Split, seed: int) -> VinSet:
     return replace(bare, name="emnist boxes", note="the same glyphs in the boxes of one form", draw=draw)
 
 
-def unipen_boxes(truth: MadeVins, test: StrokeSet, seed: int) -> VinSet:
+def unipen_boxes(truth: Vins, test: StrokeSet, seed: int) -> VinSet[Vins]:
     """Pen strokes of one writer for each VIN, in boxes.
 
     Raises:
         DataError: no writer has all the characters of a VIN.
     """
     writers = choose_writers(truth, test, np.random.default_rng([seed, 3]))
-    of_writer = {name: _rows_of(np.where(test.writers == name, test.labels, -1)) for name in set(writers.tolist())}
+    of_writer = rows_of_writers(test, writers)
 
     def draw(number: int) -> list[Picture]:
         rng = np.random.default_rng([seed, 4, number])
@@ -148,7 +161,7 @@ def unipen_boxes(truth: MadeVins, test: StrokeSet, seed: int) -> VinSet:
     return VinSet("unipen boxes", note, truth, writers, draw)
 
 
-def choose_writers(truth: MadeVins, test: StrokeSet, rng: np.random.Generator) -> NDArray[np.str_]:
+def choose_writers(truth: Written, test: StrokeSet, rng: np.random.Generator) -> NDArray[np.str_]:
     """For each VIN one of the writers (N,) who wrote all of its characters: the one with the fewest VINs so far.
 
     Raises:
@@ -168,6 +181,11 @@ def choose_writers(truth: MadeVins, test: StrokeSet, rng: np.random.Generator) -
         chosen[number] = np.argmin(np.where(able, burden, np.inf))
         given[chosen[number]] += 1
     return names[chosen]
+
+
+def rows_of_writers(strokes: StrokeSet, writers: NDArray[np.str_]) -> dict[str, list[NDArray[np.int64]]]:
+    """For each of the writers, and each class, the rows of the characters that are theirs."""
+    return {name: _rows_of(np.where(strokes.writers == name, strokes.labels, -1)) for name in set(writers.tolist())}
 
 
 def _rows_of(labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -16,7 +16,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,9 +29,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from ink_sets import default_scratch  # noqa: E402
-from made_vins import make_register, make_vins  # noqa: E402
+from made_vins import MadeVins, make_register, make_vins  # noqa: E402
 from vin_scores import PARTS, Score, scores_of, table  # noqa: E402
-from vin_sheets import VinSet, emnist_bare, emnist_boxes, unipen_boxes  # noqa: E402
+from vin_sheets import Vins, VinSet, emnist_bare, emnist_boxes, unipen_boxes  # noqa: E402
 
 from vinscribe.charset import ILLEGIBLE, NUM_CLASSES, NUM_OUTPUTS  # noqa: E402
 from vinscribe.classifier import Classifier, given_legible  # noqa: E402
@@ -65,7 +65,7 @@ class Model(Protocol):
         """uint8 (N, size_px, size_px) -> probabilities (N, 34)."""
 
 
-def read_cells(vins: VinSet, model: Model) -> NDArray[np.float32]:
+def read_cells(vins: VinSet[Vins], model: Model) -> NDArray[np.float32]:
     """Draws and reads a set: float32 (N, 17, 34), the characters' probabilities, then that there is none."""
     outputs = np.empty((len(vins.truth), VIN_LENGTH, NUM_OUTPUTS), np.float32)
     for start in range(0, len(outputs), _AT_ONCE):
@@ -75,28 +75,39 @@ def read_cells(vins: VinSet, model: Model) -> NDArray[np.float32]:
     return outputs
 
 
-def read_once(vins: VinSet, model: Model, key: str, scratch: Path) -> NDArray[np.float32]:
-    """As `read_cells`; what was read with the same model and the same programs is kept in a file."""
-    writers = [] if vins.writers is None else vins.writers.tolist()
-    truth = hashlib.sha256(vins.truth.labels.tobytes() + "".join(writers).encode() + key.encode()).hexdigest()
-    path = scratch / f"{vins.name.replace(' ', '_')}-{truth[:16]}.npz"
+def read_once(
+    vins: VinSet[Vins], model: Model, key: str, scratch: Path, also: Mapping[str, NDArray[Any]] | None = None
+) -> NDArray[np.float32]:
+    """As `read_cells`; what was read with the same model and the same programs is kept in a file.
+
+    ``also``: arrays that are kept beside it, for other programs.
+    """
+    path = place_of(vins, key, scratch)
     if path.is_file():
         with np.load(path) as kept:
             found: NDArray[np.float32] = kept["outputs"]
             return found
     print(f"drawing and reading {vins.name} …", file=sys.stderr)
-    outputs = read_cells(vins, model)
+    arrays: dict[str, Any] = {"outputs": read_cells(vins, model), **(also or {})}
     scratch.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{os.getpid()}-{path.name}")
-    np.savez_compressed(unfinished, outputs=outputs)
+    np.savez_compressed(unfinished, **arrays)
     unfinished.replace(path)
+    outputs: NDArray[np.float32] = arrays["outputs"]
     return outputs
 
 
-def making(model: Path, sources: Sequence[Path], seed: int) -> str:
-    """All that a reading depends on but the VINs: weights, programs, sizes of the sources, seed."""
+def place_of(vins: VinSet[Vins], key: str, scratch: Path) -> Path:
+    """The file that `read_once` keeps a set in."""
+    writers = [] if vins.writers is None else vins.writers.tolist()
+    truth = hashlib.sha256(vins.truth.labels.tobytes() + "".join(writers).encode() + key.encode()).hexdigest()
+    return scratch / f"{vins.name.replace(' ', '_')}-{truth[:16]}.npz"
+
+
+def making(model: Path, sources: Sequence[Path], seed: int, drawn_by: Sequence[Path] = ()) -> str:
+    """All that a reading depends on but the VINs: weights, programs (``drawn_by``: others), sizes of sources, seed."""
     programs = [Path(__file__).with_name(name) for name in _DRAWN_BY] + [ROOT / "vinscribe" / name for name in _READ_BY]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in [model, *programs]))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in [model, *programs, *drawn_by]))
     sizes = [path.stat().st_size for path in sources]
     return f"{digest.hexdigest()} {sizes} {seed} {cv2.__version__} {np.__version__}"
 
@@ -135,7 +146,7 @@ class Figures:
 
 
 def measure(
-    vins: VinSet, outputs: NDArray[np.float32], calibration: Calibration, register: ExpectedVins | None = None
+    vins: VinSet[MadeVins], outputs: NDArray[np.float32], calibration: Calibration, register: ExpectedVins | None = None
 ) -> Figures:
     """Decodes what was read and compares it with what was written."""
     probs = given_legible(outputs.reshape(-1, NUM_OUTPUTS)).reshape(-1, VIN_LENGTH, NUM_CLASSES)
@@ -210,7 +221,7 @@ def summary(figures: dict[str, Figures], seed: int) -> str:
     return note + "\n\n" + "\n".join(rows)
 
 
-def make_sets(shared: Path, emnist: Path, count: int, seed: int) -> list[VinSet]:
+def make_sets(shared: Path, emnist: Path, count: int, seed: int) -> list[VinSet[MadeVins]]:
     """The three sets, of the same VINs."""
     truth = make_vins(count, np.random.default_rng(seed))
     images = make_view(read_pool(Archive(emnist)), "vin").test

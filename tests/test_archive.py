@@ -202,6 +202,7 @@ def test_a_mistake_in_vinscribe_costs_a_page_and_is_said(reader, scan, monkeypat
         ({"market": "moon"}, UsageError),
         ({"threshold": 2.0}, UsageError),
         ({"expected": "none.txt"}, UsageError),
+        ({"register": ("none.txt",)}, UsageError),
     ],
 )
 def test_wrong_settings_are_said_at_once(settings, change, kind):
@@ -211,7 +212,10 @@ def test_wrong_settings_are_said_at_once(settings, change, kind):
 
 def test_notes_are_those_of_the_list(settings, tmp_path):
     (tmp_path / "list.txt").write_text("1HGCM82633A004352\nnone\n")
-    assert "1 of 2" in ScanReader(replace(settings, expected=str(tmp_path / "list.txt"))).notes[0]
+    file = str(tmp_path / "list.txt")
+    assert "1 of 2" in ScanReader(replace(settings, expected=file)).notes[0]
+    notes = ScanReader(replace(settings, expected=file, register=(file,))).notes
+    assert [note.count("1 of 2") for note in notes] == [1, 1]
 
 
 def test_all_that_goes_between_processes_can_be_pickled(settings, reader, scan):

@@ -177,11 +177,15 @@ def test_an_actor_takes_its_files_along(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "__main__", type(sys)("__main__"))
     model, gone = tmp_path / "model.onnx", tmp_path / "gone" / "list.txt"
     model.write_bytes(b"here")
-    settings = ReadSettings(str(model), "any", 0.5, str(gone))
-    job = Job(QuickReader, settings, {"model": b"here", "expected": b"sent"}, str(tmp_path))
+    office, more = str(tmp_path / "gone" / "office.npz"), str(tmp_path / "gone" / "more" / "office.npz")
+    settings = ReadSettings(str(model), "any", 0.5, str(gone), register=(office, more))
+    files = {str(model): b"here", str(gone): b"sent", office: b"learned", more: b"more"}
+    job = Job(QuickReader, settings, files, str(tmp_path))
     unpacked = cluster._unpacked(job)
     assert unpacked.model == str(model)
     assert Path(unpacked.expected).read_bytes() == b"sent"
+    assert [Path(path).read_bytes() for path in unpacked.register] == [b"learned", b"more"]
+    assert unpacked.template is None
     other = BatchReader(Job(QuickReader, settings, {}, str(tmp_path), version="0.0"))
     answer = pickle.loads(other({"batch": pickle.dumps(Batch(0, (Failed("a", None, "b"),)))})["answer"])  # noqa: S301
     assert isinstance(answer, UsageError)

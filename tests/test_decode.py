@@ -7,14 +7,18 @@ from hypothesis import strategies as st
 
 from vinscribe.charset import CHARSET, NUM_CLASSES, label_of
 from vinscribe.decode import Calibration, Decoder
-from vinscribe.errors import UsageError
+from vinscribe.errors import ModelError, UsageError
 from vinscribe.expected import ExpectedVins
+from vinscribe.knowledge import Knowledge
 from vinscribe.priors import MARKETS
 from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_digit
 
 VALID = "1HGCM82633A004352"
 FAILING = ("XTAGFK330JY144213", "VF1LM1B0H36666155", "W0LPC6DB3CC123456", "6FPAAAJGAT4Z00001")
 """Real VINs of makers who write no check digit."""
+
+NOTHING = Knowledge.empty()
+"""For tests of the rules alone: knowledge of vehicles settles most doubts about a well-known model."""
 
 vins = st.text(CHARSET, min_size=VIN_LENGTH, max_size=VIN_LENGTH)
 
@@ -73,7 +77,7 @@ def test_a_clear_character_is_never_rewritten():
 
 
 def test_same_check_value_is_left_to_the_ink():
-    reading = read(ink_of(VALID, 0.9999, [(5, "D", 0.3)]))  # M and D both count 4
+    reading = read(ink_of(VALID, 0.9999, [(5, "D", 0.3)]), knowledge=NOTHING)  # M and D both count 4
     assert reading.vin == VALID
     assert 0.6 < reading.confidence < 0.8
     assert reading.decision == "review"
@@ -152,8 +156,8 @@ def test_no_vins_at_all():
 class TestExpected:
     def test_settles_what_the_check_digit_cannot(self):
         ink = ink_of(VALID, 0.9999, [(5, "D", 0.6)])
-        assert read(ink).vin != VALID
-        reading = read(ink, expected=ExpectedVins.of([VALID, "WVWZZZ1JZXW000001"]))
+        assert read(ink, knowledge=NOTHING).vin != VALID
+        reading = read(ink, knowledge=NOTHING, expected=ExpectedVins.of([VALID, "WVWZZZ1JZXW000001"]))
         assert (reading.vin, reading.decision) == (VALID, "accept")
         assert reading.changes == ("character 5: M instead of D, by a VIN that is expected",)
 
@@ -164,20 +168,21 @@ class TestExpected:
     def test_a_clear_character_is_not_bent_towards_the_list(self):
         other = VALID.replace("M", "D")  # of the same check value
         ink = ink_of(VALID, 0.9995)
-        reading = read(ink, expected=ExpectedVins.of([other]))
+        reading = read(ink, knowledge=NOTHING, expected=ExpectedVins.of([other]))
         assert (reading.vin, reading.decision) == (VALID, "review")
-        assert reading.confidence < read(ink).confidence
+        assert reading.confidence < read(ink, knowledge=NOTHING).confidence
+        assert read(ink, expected=ExpectedVins.of([other])).vin == VALID
 
     def test_probabilities_equal_brute_force_over_the_list(self):
         """Where nothing is listed but what is a candidate anyway, the weights follow from the scores alone."""
         ink = ink_of(VALID, 0.9999, [(5, "D", 0.3), (16, "S", 0.2)])
-        plain = Decoder().decode(ink)
+        plain = Decoder(knowledge=NOTHING).decode(ink)
         strings = ["".join(CHARSET[label] for label in labels) for labels in plain.candidates[0]]
         worth = 9 * 17 * 32  # one in ten is not on the list and differs in one of 17 x 32 ways
         expected = plain.candidate_probs[0].copy()
         expected[[1, 3]] *= 1 + worth
         expected /= 1 + plain.candidate_probs[0][[1, 3]].sum() * worth
-        listed = Decoder(expected=ExpectedVins.of([strings[1], strings[3]])).decode(ink)
+        listed = Decoder(knowledge=NOTHING, expected=ExpectedVins.of([strings[1], strings[3]])).decode(ink)
         np.testing.assert_allclose(np.sort(listed.candidate_probs[0])[-2:], np.sort(expected)[-2:], rtol=1e-6)
         assert listed.listed[0]
 
@@ -199,8 +204,8 @@ def test_what_the_model_met_often_is_not_what_is_written_often():
     ink = ink_of(VALID, 0.9999)
     ink[0, 4] = 0
     ink[0, 4, [label_of("5"), label_of("S")]] = 0.6, 0.4
-    assert read(ink, check_digit=False).vin[4] == "5"
-    reading = read(ink, check_digit=False, calibration=Calibration(class_shares=tuple(shares)))
+    assert read(ink, check_digit=False, knowledge=NOTHING).vin[4] == "5"
+    reading = read(ink, check_digit=False, knowledge=NOTHING, calibration=Calibration(class_shares=tuple(shares)))
     assert reading.raw[4] == "5"  # by itself
     assert reading.vin[4] == "S"
     even = Calibration(class_shares=(1 / NUM_CLASSES,) * NUM_CLASSES).likelihoods(ink)
@@ -226,3 +231,35 @@ def test_choices_are_what_the_ink_of_each_cell_says():
     assert [probability for _, probability in reading.cells[5].choices] == pytest.approx([0.5, 0.4, 0.05])
     assert [char for char, _ in reading.cells[0].choices] == ["1"]
     assert reading.cells[5].char == "8"  # the check digit says so
+
+
+def test_knowledge_of_vehicles_settles_what_the_rules_leave_open():
+    ink = ink_of(VALID, 0.9999, [(5, "D", 0.6)])  # M and D both count 4, but no Accord of 2003 is a CD826
+    assert read(ink, knowledge=NOTHING).vin != VALID
+    reading = read(ink)
+    assert (reading.vin, reading.decision) == (VALID, "accept")
+    assert reading.changes == ("character 5: M instead of D, by what is usual there",)
+
+
+def test_a_model_that_nobody_lists_comes_out_as_written():
+    odd = VALID.replace("CM826", "CZZF7")
+    reading = read(ink_of(odd, 0.9995))
+    assert reading.vin == odd
+    assert reading.decision == "review"
+
+
+def test_confidence_is_calibrated_apart_without_a_check_digit():
+    calibration = Calibration(1.0, 0.0, free_slope=1.0, free_offset=-3.0)
+    for vin, lower in ((VALID, False), ("XTAGFK330JY144213", True)):
+        plain, apart = (read(ink_of(vin, 0.9995), calibration=c).confidence for c in (Calibration(), calibration))
+        assert (apart < plain - 0.001) == lower
+
+
+def test_the_floor_is_what_no_cell_is_surer_than():
+    probs = ink_of(VALID)
+    for floor in (1e-3, 1e-5):
+        ink = Calibration(floor=floor).ink(probs, np.ones((1, VIN_LENGTH)))
+        assert ink.min() == pytest.approx(floor / NUM_CLASSES)
+        np.testing.assert_allclose(ink.sum(2), 1)
+    with pytest.raises(ModelError, match="vins"):
+        Calibration.of({"vins": '{"slope": 1, "offset": 0, "floor": -1}'})

@@ -85,7 +85,7 @@ def test_what_holds_no_vin_is_left_out_and_noted(tmp_path, content, counts, firs
 
 
 def test_counts_across_blocks_of_lines(tmp_path, monkeypatch):
-    monkeypatch.setattr("vinscribe.expected._CHUNK", 10)
+    monkeypatch.setattr("vinscribe.vin_lists._CHUNK", 10)
     vins = [f"{HONDA[:11]}{number:06d}" for number in range(35)]
     lines = [*vins[:22], "no VIN", *vins[22:], "ABC"]
     expected = load(tmp_path, "\n".join(lines))

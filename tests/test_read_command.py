@@ -17,6 +17,7 @@ from vinscribe.cli import main
 from vinscribe.decode import THRESHOLD
 from vinscribe.output import VIN_FORMATS
 from vinscribe.priors import MARKETS
+from vinscribe.register import Register
 
 VALID, OTHER = "1HGCM82633A004352", "WVWZZZ1JZXW000001"  # Volkswagen writes no check digit
 
@@ -204,6 +205,34 @@ def test_expected_vins_are_weighed_and_what_is_left_out_is_said(cards, read, tmp
     assert float(out[2].split()[1]) > probability[1]
 
 
+def test_what_is_usual_at_the_office_is_weighed_and_what_is_left_out_is_said(cards, read, tmp_path):
+    def write(name, vins):
+        (tmp_path / name).write_text("\n".join(vins))
+        return str(tmp_path / name)
+
+    usual = [f"{OTHER[:11]}{number:06}" for number in range(50)]
+    write_png(cards / "card10" / "12.PNG", np.full((60, 60), 250, np.uint8))
+    readings = {}
+    for name, files in (
+        ("none", []),
+        ("one", [write("a.txt", [*usual, "ABC"])]),
+        ("two", [write("b.txt", usual[:25]), write("c.txt", usual[20:])]),
+    ):
+        options = [word for file in files for word in ("--register", file)]
+        status, out, err = read(cards, "--format", "jsonl", *options)
+        assert status == 0
+        assert any("1 of 51" in line and "a.txt" in line for line in err) == (name == "one")
+        readings[name] = out
+    assert readings["one"] == readings["two"] != readings["none"]
+
+
+def test_a_register_and_a_list_of_expected_vins(cards, read, tmp_path):
+    (tmp_path / "list.txt").write_text(f"{OTHER}\n")
+    Register.of([VALID]).save(tmp_path / "office.npz")
+    status, out, _ = read(cards, "--expected", str(tmp_path / "list.txt"), "--register", str(tmp_path / "office.npz"))
+    assert (status, out[2].split()[2]) == (0, OTHER)
+
+
 def test_the_market_matters(cards, read):
     def confidence(market):
         return json.loads(read(cards, "--format", "jsonl", "--market", market)[1][1])["confidence"]
@@ -219,6 +248,7 @@ WRONG_USE = {
     "invalid float": ["--cells", ".", "--threshold", "x"],
     "invalid choice": ["--cells", ".", "--market", "moon"],
     "none.txt": ["--cells", ".", "--expected", "none.txt"],
+    "none.csv": ["--cells", ".", "--register", "none.csv"],
     "none.onnx": ["--cells", ".", "--model", "none.onnx"],
 }
 

@@ -17,6 +17,7 @@ from vinscribe.errors import ImageError, ModelError, UsageError
 from vinscribe.expected import ExpectedVins
 from vinscribe.images import list_pictures
 from vinscribe.reader import VINS_AT_ONCE, CharacterReading, Reader, Unreadable
+from vinscribe.register import Register
 
 
 @pytest.fixture(scope="module", params=[(28, 33), (40, 34)], ids=["28px-33", "40px-34"])
@@ -204,10 +205,17 @@ def test_market_threshold_and_expected_vins_reach_the_decoder(vin_model):
     expected = ExpectedVins.of([VIN])
     decoder = Reader(vin_model, market="europe", expected=expected, threshold=0.5).decoder
     assert (decoder.expected is expected, decoder.threshold) == (True, 0.5)
-    assert decoder.priors is not Reader(vin_model).decoder.priors
+    assert decoder.parts is not Reader(vin_model).decoder.parts
     for options in ({"market": "moon"}, {"threshold": 2.0}):
         with pytest.raises(UsageError):
             Reader(vin_model, **options).read_cells(cells_of(VIN))
+
+
+def test_the_register_reaches_the_decoder(vin_model):
+    known = Register.of([VIN[:11] + f"{number:06}" for number in range(40)])
+    plain, own = Reader(vin_model), Reader(vin_model, register=known)
+    assert len(own.decoder.parts) > len(plain.decoder.parts)
+    assert own.read_cells(cells_of(VIN)).vin == VIN
 
 
 def test_the_decoder_is_made_once_and_only_for_vins(vin_model):
@@ -296,7 +304,9 @@ def test_the_command_line_is_light_and_characters_need_no_facts_about_vins(reade
         "import sys, vinscribe.cli; vinscribe.cli._build_parser()\n"
         "assert not {'cv2', 'onnxruntime', 'vininfo', 'vinscribe.decode'} & set(sys.modules)\n"
         "assert vinscribe.cli.inference_main(sys.argv[1:]) == 0\n"
-        "assert 'cv2' in sys.modules and 'vininfo' not in sys.modules"
+        "assert 'cv2' in sys.modules\n"
+        "facts = {'vininfo', *map('vinscribe.'.__add__, ('decode', 'priors', 'knowledge', 'register', 'expected'))}\n"
+        "assert not facts & set(sys.modules)"
     )
     arguments = [str(tmp_path), "--model", str(reader.classifier.path)]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True)

@@ -81,5 +81,5 @@ def test_every_file_of_the_tree_is_there() -> None:
 
 
 def test_every_command_is_documented() -> None:
-    for name in ("chars", "read", "template", "review", "vin", "cards", "data", "evaluate"):
+    for name in ("chars", "read", "template", "review", "vin", "vehicles", "cards", "data", "evaluate"):
         assert f"python -m vinscribe {name}" in README

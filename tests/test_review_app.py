@@ -219,9 +219,22 @@ def test_what_a_vin_says(ann: httpx.Client) -> None:
     )
     european = ann.get("/api/check/WVWZZZ1JZXW000001").json()
     assert (european["check_digit"], european["applies"]) == ("invalid", False)
+    assert said["known"] == {"maker": True, "years": [2003], "descriptor": True, "plant": True}
+    assert said["mark"] is european["mark"] is None
+    odd = ann.get("/api/check/1HGXX82633A004352").json()
+    assert (odd["known"]["descriptor"], odd["mark"]) == (False, "no such model of this maker")
     refused = ann.get("/api/check/OHGCM82633A004352")
     assert refused.status_code == 422
     assert "perhaps 0HGCM82633A004352" in refused.json()["detail"]
+
+
+def test_a_vin_without_a_known_model_is_marked_and_counts(desk: Desk, ann: httpx.Client) -> None:
+    for vin, mark in (("1HGXX82633A004352", "no such model of this maker"), ("1HGCM82633A004352", None)):
+        card = next_of(ann)["card"]
+        body = {"vin": vin, "lease": card["lease"]}  # type: ignore[index]
+        said = ann.post(f"/api/cards/{card['id']}/settle", json=body).json()  # type: ignore[index]
+        assert said == {"state": "settled", "mark": mark}
+    assert {each.vin for each in desk.store.results()} >= {"1HGXX82633A004352", "1HGCM82633A004352"}
 
 
 def test_queue_results_thresholds_failures(desk: Desk, ann: httpx.Client, cards: list[Card]) -> None:

@@ -92,6 +92,20 @@ def test_choices_know_the_decoders_character_and_the_candidates() -> None:
     assert choices(overruled, 6) == ["2", "7", "Z"]
 
 
+def test_what_the_decoded_vins_have_comes_before_the_ink() -> None:
+    ink = {6: (("2", 0.4), ("Z", 0.3), ("7", 0.2))}
+    rivals = tuple(
+        Candidate(VIN[:6] + char + VIN[7:], share) for char, share in (("5", 0.06), ("S", 0.04), ("S", 0.03))
+    )
+    doubtful = reading({6: 0.8}, ink, candidates=(Candidate(VIN, 0.8), *rivals))
+    assert choices(doubtful, 6) == ["2", "5", "S"]
+    assert choices(doubtful, 6, odd=True) == ["5", "S", "Z"]
+    alone = reading({6: 0.8}, ink, candidates=(Candidate(VIN, 0.8), rivals[0]))
+    assert choices(alone, 6) == ["2", "5", "Z"]
+    improbable = Candidate(VIN[:6] + "5" + VIN[7:], 0.0001)  # no better than what the ink says
+    assert choices(reading({6: 0.8}, ink, candidates=(Candidate(VIN, 0.8), improbable)), 6) == ["2", "7", "Z"]
+
+
 @pytest.mark.parametrize(
     ("ink", "expected"),
     [

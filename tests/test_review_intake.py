@@ -179,3 +179,9 @@ def test_an_engine_is_known_by_the_content_of_its_files(tmp_path: Path) -> None:
     assert before.settings != after.settings
     moved = replace(settings, expected=str(shutil.copy(expected, tmp_path / "f.txt")))
     assert Engine.of(moved) == after
+    office, more = str(written(tmp_path / "o.txt", "office")), str(written(tmp_path / "p.txt", "more"))
+    taught = Engine.of(replace(settings, register=(office, more)))
+    assert taught.settings != after.settings
+    assert Engine.of(replace(settings, register=(more, office))) == taught
+    written(Path(more), "other vins")
+    assert Engine.of(replace(settings, register=(office, more))) != taught

@@ -165,6 +165,20 @@ def test_resume_with_other_settings_is_refused(scans, read):
     assert "was begun with another list of expected VINs and market" in line
 
 
+def test_resume_with_another_register_is_refused(scans, read):
+    for name, vin in (("a.txt", "1HGCM82633A004352"), ("b.txt", "1M8GDM9AXKP042788")):
+        Path(name).write_text(f"{vin}\n")
+    both = ["--register", "a.txt", "--register", "b.txt"]
+    assert read("scans/z.jpg", "--out", "vins.jsonl", *both)[0] == 0
+    assert read("scans/z.jpg", "--out", "vins.jsonl", "--resume", *both[2:], *both[:2])[0] == 0
+    for others in ([], both[:2]):
+        status, _, (line,) = read("scans/z.jpg", "--out", "vins.jsonl", "--resume", *others)
+        assert status == 2
+        assert "was begun with another register" in line
+    Path("b.txt").write_text("1HGCM82633A004352\n")
+    assert "was begun with another register" in read("scans/z.jpg", "--out", "vins.jsonl", "--resume", *both)[2][0]
+
+
 def test_a_wrong_setting_leaves_no_file_behind(scans, read):
     status, out, (line,) = read("scans", "--out", "vins.csv", "--threshold", "2")
     assert (status, out) == (2, [])
@@ -176,6 +190,9 @@ def test_notes_on_the_list_come_first(scans, read):
     Path("list.txt").write_text("1HGCM82633A004352\nnone\n")
     _, _, err = read("scans/z.jpg", "--expected", "list.txt")
     assert "1 of 2" in err[0]
+    _, _, err = read("scans/z.jpg", "--expected", "list.txt", "--register", "list.txt")
+    assert "1 of 2" in err[0]
+    assert "1 of 2" in err[1]
 
 
 WRONG_USE = {

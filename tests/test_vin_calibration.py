@@ -8,12 +8,22 @@ from emnist_archive import glyphs
 
 from vinscribe.charset import CHARSET, NUM_CLASSES, NUM_OUTPUTS
 from vinscribe.decode import Calibration
-from vinscribe.priors import market_priors
+from vinscribe.knowledge import Knowledge, released
+from vinscribe.priors import market_parts
 from vinscribe.training.augment import AugmentSettings
 from vinscribe.training.batches import Data
 from vinscribe.training.dataset import Split
+from vinscribe.training.real_vins import RealVins
 from vinscribe.training.unipen import StrokeSet
-from vinscribe.training.vin_calibration import calibrate_vins, fit_calibration, fit_sharpness, sample_vins
+from vinscribe.training.vin_calibration import (
+    FLOORS,
+    calibrate_vins,
+    fit_calibration,
+    fit_floor,
+    fit_sharpness,
+    sample_real,
+    sample_vins,
+)
 from vinscribe.views import NUM_VIEWS
 from vinscribe.vin import CHECK_POSITION, check_digit
 
@@ -22,14 +32,24 @@ def text(labels):
     return "".join(CHARSET[label] for label in labels)
 
 
-def test_sampled_vins_follow_the_priors():
-    vins = [text(labels) for labels in sample_vins(market_priors("any"), 3000, np.random.default_rng(0))]
+def test_sampled_vins_follow_the_belief():
+    parts = market_parts("any", Knowledge.empty())
+    vins = [text(labels) for labels in sample_vins(parts, 3000, np.random.default_rng(0))]
     american = [vin for vin in vins if vin[0] in "12345"]
-    assert 0.3 < len(american) / len(vins) < 0.4
+    assert 0.35 < len(american) / len(vins) < 0.45
     valid = [check_digit(vin) == vin[CHECK_POSITION] for vin in american]
     assert 0.94 < np.mean(valid) < 0.995
     german = [check_digit(vin) == vin[CHECK_POSITION] for vin in vins if vin[0] == "W"]
-    assert 0.15 < np.mean(german) < 0.5
+    assert 0.1 < np.mean(german) < 0.5
+
+
+def test_real_vins_are_drawn_by_region():
+    labels = np.arange(20)[:, None] % NUM_CLASSES * np.ones(17, int)
+    regions = np.array(["north-america"] * 18 + ["europe", "elsewhere"])
+    drawn = sample_real(RealVins(labels, regions, regions), 2000, np.random.default_rng(0))
+    assert 0.55 < (drawn[:, 0] < 18).mean() < 0.65
+    alone = sample_real(RealVins(labels[:5], regions[:5], regions[:5]), 50, np.random.default_rng(0))
+    assert set(alone[:, 0].tolist()) == set(range(5))
 
 
 @pytest.mark.parametrize(("slope", "offset"), [(1.0, 0.0), (0.5, -1.0), (1.6, 0.5)])
@@ -41,13 +61,37 @@ def test_fit_finds_the_calibration(slope, offset):
     assert found == (pytest.approx(slope, rel=0.05), pytest.approx(offset, abs=0.1))
 
 
-@pytest.mark.parametrize("power", [0.7, 1.0, 1.8])
+def written(vins, power, rng):
+    """Probabilities (N, 17, 33) of cells whose best guess is wrong as often as they say, but for a power."""
+    true = rng.dirichlet(np.full(NUM_CLASSES, 0.02), (len(vins), 17))
+    labels = (true.cumsum(2) < rng.random((len(vins), 17, 1))).sum(2).clip(max=NUM_CLASSES - 1)
+    # Exchange characters so that what was drawn is what is written.
+    rows, places = np.indices(labels.shape)
+    own = true[rows, places, labels].copy()
+    true[rows, places, labels] = true[rows, places, vins]
+    true[rows, places, vins] = own
+    timid = np.maximum(true, 1e-9) ** (1 / power)
+    return timid / timid.sum(2, keepdims=True)
+
+
+@pytest.mark.parametrize("power", [1.0, 1.3])
 def test_fit_finds_the_sharpness(power):
     rng = np.random.default_rng(2)
-    timid = rng.dirichlet(np.full(NUM_CLASSES, 0.3), 20_000)
-    true = timid**power / (timid**power).sum(1, keepdims=True)
-    labels = (true.cumsum(1) < rng.random((len(true), 1))).sum(1).clip(max=NUM_CLASSES - 1)
-    assert fit_sharpness(timid, labels) == pytest.approx(power, rel=0.04)
+    vins = sample_vins(market_parts("any", released()), 400, rng)
+    probs = written(vins, power, rng)
+    assert fit_sharpness(Calibration(floor=1e-6), probs, np.ones(vins.shape), vins) == pytest.approx(power, abs=0.11)
+
+
+@pytest.mark.parametrize(("wrong", "floor"), [(0, 1e-4), (3, 1e-4), (60, 1e-3)])
+def test_the_floor_is_how_often_sure_cells_are_wrong(wrong, floor):
+    labels = np.zeros(30_000, np.int64)
+    likelihoods = np.full((len(labels), NUM_CLASSES), 1e-9)
+    likelihoods[:, 0] = 1 - 32e-9
+    likelihoods[:wrong, [0, 1]] = likelihoods[:wrong, [1, 0]]  # sure of another character
+    found = fit_floor(likelihoods, labels)
+    assert found * len(labels) >= 1  # no surer than was measured
+    assert floor / 4 <= found <= floor * 3
+    assert fit_floor(likelihoods[:10], labels[:10]) == max(FLOORS)
 
 
 def test_sharpened_probabilities_keep_their_order():
@@ -61,6 +105,8 @@ def test_calibration_travels_in_the_metadata():
     assert Calibration.of({}) == Calibration.of({"vins": "null"}) == Calibration(1.0, 0.0)
     fitted = json.dumps({"slope": 0.8, "offset": -0.3, "class_shares": [1 / 33] * 33, "num_vins": 10, "exact": 0.5})
     assert Calibration.of({"vins": fitted}) == Calibration(0.8, -0.3, (1 / 33,) * 33)
+    more = json.dumps({"slope": 1, "offset": 0, "floor": 3e-5, "free_slope": 0.9, "free_offset": None})
+    assert Calibration.of({"vins": more}) == Calibration(floor=3e-5, free_slope=0.9)
 
 
 def test_whole_vins_are_drawn_from_validation_alone():
@@ -79,7 +125,7 @@ def test_whole_vins_are_drawn_from_validation_alone():
         return probs
 
     settings, even = AugmentSettings(boxed=0.0), np.full(NUM_CLASSES, 1 / NUM_CLASSES)
-    found = calibrate_vins(probs_of, Data(train, validation, None, strokes), settings, 40, even, num_vins=4)
-    assert seen == [NUM_VIEWS * 17 // 2] * 24
-    assert found.num_vins == 12
+    found = calibrate_vins(probs_of, Data(train, validation, None, strokes), settings, 40, even, num_vins=10)
+    assert seen == [NUM_VIEWS * 17 // 2] * 20
+    assert found.num_vins == 10
     assert found.exact == 0

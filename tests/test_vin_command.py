@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from vinscribe.errors import UsageError
+from vinscribe.errors import ModelError, UsageError
+from vinscribe.knowledge import released
 from vinscribe.vin import has_valid_check_digit, valid_slips
 from vinscribe.vin_command import register
 
@@ -39,6 +40,8 @@ def test_valid_vin(run):
         "  maker        Honda\n"
         "  model year   2003\n"
         "  check digit  3, as it should be; required of this maker\n"
+        "  descriptor   CM826 is listed for this maker and 2003\n"
+        "  plant        A is one of this maker's plants in 2003\n"
         "  slips        VINs with a valid check digit that differ in one character: 3 by look-alikes, 34 by others\n"
         "               JHGCM82633A004352  1 -> J in position 1\n"
         "               1HGLM82633A004352  C -> L in position 4\n"
@@ -67,6 +70,35 @@ def test_code_without_a_year_or_maker(run):
     assert "unknown (111)" in out
 
 
+@pytest.mark.parametrize(
+    ("code", "rows"),
+    [
+        (
+            "1HGXX8263KZ004352",
+            [
+                "descriptor   XX826 is not listed for this maker and 1989 or 2019: no such model, or another market",
+                "plant        Z is not among this maker's plants in 1989 or 2019",
+            ],
+        ),
+        ("XTAGFK330JY144213", ["models       nothing is known of this maker's models"]),
+        ("1HGCM8263UA004352", ["models       nothing is known of this maker in such a model year"]),
+    ],
+)
+def test_what_is_known_of_the_model_is_no_failure(run, code, rows):
+    status, out, err = run(code)
+    assert (status, err) == (0, "")
+    assert [row for row in rows if f"  {row}\n" not in out] == []
+
+
+def test_damaged_knowledge_is_said_once(run, monkeypatch, tmp_path):
+    (tmp_path / "vehicles.npz").write_bytes(b"PK\x03\x04 torn")
+    monkeypatch.setattr("vinscribe.knowledge.released_path", lambda: tmp_path / "vehicles.npz")
+    released.cache_clear()
+    with pytest.raises(ModelError, match="vehicles build"):
+        run(VIN, VIN)
+    assert run("short")[0] == 1  # nothing is asked of it
+
+
 def test_malformed_codes_do_not_stop_the_others(run):
     status, out, err = run("1HGCM82633AOO4352", VIN, "short\x1b\n", "XTAGFK330JY144213")
     assert status == 1
@@ -90,6 +122,8 @@ def test_jsonl(run):
     assert (good["code"], good["problems"], good["maker"], good["years"]) == (VIN, [], "Honda", [2003])
     assert good["look_alike_slips"] == ["JHGCM82633A004352", "1HGLM82633A004352", "1HGCM82633A00U352"]
     assert sorted(good["look_alike_slips"] + good["other_slips"]) == sorted(valid_slips(VIN))
+    assert good["known"] == {"maker": True, "years": [2003], "descriptor": True, "plant": True}
+    assert bad["known"] is None
     assert (bad["suggestion"], bad["wmi"], bad["other_slips"]) == ("1HGCM82633A004351", None, [])
     assert len(bad["problems"]) == 1
     assert czech["maker"] == "Škoda"

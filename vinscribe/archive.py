@@ -36,6 +36,7 @@ class ReadSettings:
         template: see `vinscribe.template.Template.load`.
         annotate: folder for pictures of the pages with what was read drawn in; none are made if None.
         profile: measure where the time of a page goes.
+        register: lists of an office's VINs, or what was learned of them, see `vinscribe.register.Register.learned`.
     """
 
     model: str | None
@@ -45,6 +46,7 @@ class ReadSettings:
     template: str | None = None
     annotate: str | None = None
     profile: bool = False
+    register: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class ScanReader:
         settings: what to read with.
 
     Attributes:
-        notes: what there is to say about the list of expected VINs.
+        notes: what there is to say about the list of expected VINs and the office's register.
 
     Raises:
         UsageError, DataError, ModelError: something is wrong with one of the settings.
@@ -135,12 +137,18 @@ class ScanReader:
 
         cv2.setNumThreads(1)
         expected = None if settings.expected is None else ExpectedVins.load(settings.expected)
+        register = None
+        if settings.register:
+            from vinscribe.register import Register
+
+            register = Register.learned(settings.register)
         template = None
         if settings.template is not None:
             from vinscribe.template import Template
 
             template = Template.load(settings.template)
         self.notes: tuple[str, ...] = () if expected is None else expected.notes
+        self.notes += () if register is None else register.notes
         self._annotate = settings.annotate
         if settings.profile:
             stages.start()
@@ -150,6 +158,7 @@ class ScanReader:
             expected=expected,
             threshold=settings.threshold,
             template=template,
+            register=register,
         )
         self._reader.decoder  # noqa: B018  whatever is wrong with the settings is said now
 

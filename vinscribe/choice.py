@@ -8,6 +8,7 @@ VIN. That there are other rows which might be it lowers the confidence.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +16,15 @@ from numpy.typing import NDArray
 from vinscribe.cells import normalise_batch
 from vinscribe.charset import ILLEGIBLE
 from vinscribe.classifier import Classifier, given_legible
-from vinscribe.decode import Decoder, VinReading
 from vinscribe.field import Field, cut_cells, same_ends
 from vinscribe.ink import crossed_from_corner_to_corner, crossed_out
 from vinscribe.plain import PLAIN, cut_characters
 from vinscribe.stages import stage
 from vinscribe.views import more_views, outputs_of_views
 from vinscribe.vin import VIN_LENGTH
+
+if TYPE_CHECKING:
+    from vinscribe.decode import Decoder, VinReading  # loaded with the first VIN: characters are read without it
 
 MOST_FIELDS = 12
 """Rows that are looked at, at most, of each search of a page."""
@@ -30,6 +33,7 @@ PLAIN_SCORES, PLAIN_TRUST = (0.0, 0.3, 0.6, 0.8), (0.3, 0.6, 0.95, 0.99)
 """Score of a field without boxes, and how likely it was cut between its characters, however clear they are."""
 
 _SURE = 5.0  # weight of evidence from which on no more rows are looked for
+_ENOUGH = 12.0  # nats of evidence: what makes so much sense as a VIN is one
 _RIVAL = 0.6  # score of a row that might be it, too
 _GEOMETRY = 1.0  # how much the finder's log odds count
 _LEAST_LEGIBLE = 0.02  # that a cell is not legible counts no more than this
@@ -41,8 +45,8 @@ Grey = NDArray[np.uint8]
 
 
 def read_fields(
-    page: Grey, searches: Iterable[Sequence[Field]], classifier: Classifier, decoder: Decoder
-) -> VinReading | None:
+    page: Grey, searches: Iterable[Sequence[Field]], classifier: Classifier, decoder: "Decoder"
+) -> "VinReading | None":
     """Read the row that most likely holds the VIN.
 
     The next search is only asked for if no row of those before makes sense as a VIN.
@@ -69,13 +73,15 @@ def read_fields(
     if not seen:
         return None
     best = max(seen, key=lambda each: each.weight)
-    others = [each.weight for each in seen if each.vin != best.vin and not same_ends(each.field, best.field)]
-    share = 1 / (1 + float(np.exp(np.array(others) - best.weight).sum()))
+    others = [each.rivalry for each in seen if each.vin != best.vin and not same_ends(each.field, best.field)]
+    share = 1 / (1 + float(np.exp(np.array(others) - best.rivalry).sum()))
     return _doubted(_read(page, best, classifier, decoder), share, decoder.threshold)
 
 
-def no_field(reason: str) -> VinReading:
+def no_field(reason: str) -> "VinReading":
     """The reading of a page without a field, and why there is none."""
+    from vinscribe.decode import VinReading
+
     return VinReading(
         file="",
         page=None,
@@ -101,6 +107,8 @@ class _Seen:
         outputs: float32 (17, 34), what it made of that.
         vin: what it seems to say.
         weight: of the evidence that it is the VIN's, in nats.
+        rivalry: the same, but no row makes more than enough sense: that a model is better known says nothing against
+            the VIN in the row beside it.
     """
 
     field: Field
@@ -108,6 +116,7 @@ class _Seen:
     outputs: NDArray[np.float32]
     vin: tuple[int, ...]
     weight: float
+    rivalry: float
 
 
 def _cuts(field: Field) -> list[Field]:
@@ -122,7 +131,7 @@ def _cuts(field: Field) -> list[Field]:
     return [field, replace(field, cells=cells, corners=corners)]
 
 
-def _glance(page: Grey, fields: Sequence[Field], classifier: Classifier, decoder: Decoder) -> list[_Seen]:
+def _glance(page: Grey, fields: Sequence[Field], classifier: Classifier, decoder: "Decoder") -> list[_Seen]:
     cells = normalise_batch(chain.from_iterable(_pictures(page, field) for field in fields), classifier.size_px)
     with stage("classify"):
         outputs = classifier.outputs(cells)
@@ -131,14 +140,14 @@ def _glance(page: Grey, fields: Sequence[Field], classifier: Classifier, decoder
     decoded = decoder.decode(probs, legible)
     scores = np.clip([field.score for field in fields], 0.001, 0.999)
     clear = np.log(np.maximum(legible, _LEAST_LEGIBLE)) + np.log(probs.max(2))
-    weights = decoded.evidence + clear.sum(1) + _GEOMETRY * np.log(scores / (1 - scores))
+    shape = clear.sum(1) + _GEOMETRY * np.log(scores / (1 - scores))
+    weights, rivalries = decoded.evidence + shape, np.minimum(decoded.evidence, _ENOUGH) + shape
     by_row = (array.reshape(len(fields), VIN_LENGTH, *array.shape[1:]) for array in (cells, outputs))
-    return [
-        _Seen(*each) for each in zip(fields, *by_row, map(tuple, decoded.best.tolist()), weights.tolist(), strict=True)
-    ]
+    vins = map(tuple, decoded.best.tolist())
+    return [_Seen(*each) for each in zip(fields, *by_row, vins, weights.tolist(), rivalries.tolist(), strict=True)]
 
 
-def _read(page: Grey, seen: _Seen, classifier: Classifier, decoder: Decoder) -> VinReading:
+def _read(page: Grey, seen: _Seen, classifier: Classifier, decoder: "Decoder") -> "VinReading":
     """The reading of a row, looked at from all sides, with its place."""
     field = seen.field
     pictures = _pictures(page, field)
@@ -158,7 +167,7 @@ def _read(page: Grey, seen: _Seen, classifier: Classifier, decoder: Decoder) -> 
     return reading
 
 
-def _crossed_out(page: Grey, field: Field, reading: VinReading) -> int:
+def _crossed_out(page: Grey, field: Field, reading: "VinReading") -> int:
     """Number, from 1, of the first cell that lines run through, or that an X fills; 0 if there is none."""
     if field.kind == PLAIN:
         return 0
@@ -175,7 +184,7 @@ def _pictures(page: Grey, field: Field) -> list[Grey]:
     return cut_characters(page, field) if field.kind == PLAIN else cut_cells(page, field)
 
 
-def _placed(reading: VinReading, field: Field) -> VinReading:
+def _placed(reading: "VinReading", field: Field) -> "VinReading":
     """The reading with its corners on the page, to a tenth of a pixel."""
     boxes = [tuple((round(x, 1), round(y, 1)) for x, y in corners) for corners in field.cells.tolist()]
     cells = tuple(replace(cell, box=box) for cell, box in zip(reading.cells, boxes, strict=True))
@@ -184,8 +193,8 @@ def _placed(reading: VinReading, field: Field) -> VinReading:
 
 
 def _doubted(
-    reading: VinReading, share: float, threshold: float, reason: str = "another row of cells may be the field"
-) -> VinReading:
+    reading: "VinReading", share: float, threshold: float, reason: str = "another row of cells may be the field"
+) -> "VinReading":
     """The reading if it is right by that share only for another reason than its characters."""
     candidates = tuple(replace(each, probability=each.probability * share) for each in reading.candidates)
     reading = replace(reading, confidence=reading.confidence * share, candidates=candidates)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from vinscribe import __version__, read_command, review_command, template_command, vin_command
+from vinscribe import __version__, read_command, review_command, template_command, vehicles_command, vin_command
 from vinscribe.console import BROKEN_PIPE, FAILED, INTERRUPTED, OK, WRONG_USE, Parser, Progress, quiet_libraries, say
 from vinscribe.errors import ModelError, UsageError, VinscribeError
 from vinscribe.training import cards_command  # imports no PyTorch, nor do the others
@@ -91,6 +91,7 @@ def _build_parser() -> argparse.ArgumentParser:
     template_command.register(commands)
     review_command.register(commands)
     vin_command.register(commands)
+    vehicles_command.register(commands)
     training_commands.register(commands)
     cards_command.register(commands)
     return parser

@@ -41,7 +41,7 @@ class Job:
     Attributes:
         make: makes what reads, from settings.
         settings: what to read with.
-        files: field of the settings -> what is in the file that it names.
+        files: path, as the settings name it -> what is in that file.
         folder: the current folder, in which relative paths begin.
         shards: where each batch is written; None if the results are sent back.
         version: of vinscribe.
@@ -236,23 +236,28 @@ def _packed(settings: ReadSettings) -> tuple[ReadSettings, dict[str, bytes]]:
 
     settings = replace(settings, model=settings.model or str(default_model_path()))
     files = {}
-    for name in ("model", "expected", "template"):
-        path = getattr(settings, name)
+    for path in (settings.model, settings.expected, settings.template, *settings.register):
         with suppress(OSError):
             if path is not None:
-                files[name] = Path(path).read_bytes()
+                files[path] = Path(path).read_bytes()
     return settings, files
 
 
 def _unpacked(job: Job) -> ReadSettings:
     """The settings with paths of files that are on this machine."""
-    settings = job.settings
-    for name, data in job.files.items():
-        path = Path(getattr(job.settings, name))
+    moved: dict[str | None, str] = {}
+    for path, data in job.files.items():
         with suppress(OSError):
-            if path.read_bytes() == data:
+            if Path(path).read_bytes() == data:
                 continue
-        folder = Path(tempfile.mkdtemp(prefix="vinscribe-"))
-        (folder / path.name).write_bytes(data)
-        settings = replace(settings, **{name: str(folder / path.name)})  # type: ignore[arg-type]
-    return settings
+        place = Path(tempfile.mkdtemp(prefix="vinscribe-")) / Path(path).name
+        place.write_bytes(data)
+        moved[path] = str(place)
+    settings = job.settings
+    return replace(
+        settings,
+        model=moved.get(settings.model, settings.model),
+        expected=moved.get(settings.expected, settings.expected),
+        template=moved.get(settings.template, settings.template),
+        register=tuple(moved.get(path, path) for path in settings.register),
+    )

@@ -9,6 +9,7 @@ confidence that the rules leave to it.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +17,15 @@ from numpy.typing import NDArray
 from vinscribe.charset import CHARSET, NUM_CLASSES
 from vinscribe.errors import ModelError, UsageError
 from vinscribe.expected import ExpectedVins
-from vinscribe.lattice import Floats, Ints
-from vinscribe.mixture import Mixture
-from vinscribe.priors import UNLISTED, market_priors
+from vinscribe.knowledge import Knowledge, released
+from vinscribe.lattice import Lattice
+from vinscribe.parts import Floats, Ints
+from vinscribe.priors import UNLISTED, market_parts
 from vinscribe.stages import stage
 from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_digit, has_valid_check_digit
 
-INK_FLOOR = 1e-4
-"""Share of each cell's probability that is spread over all 33 characters: no cell is surer than that."""
+if TYPE_CHECKING:
+    from vinscribe.register import Register
 
 CLEAR = 0.999
 """A character read with this confidence by itself is never rewritten."""
@@ -36,6 +38,9 @@ ILLEGIBLE_RARITY = 0.1
 
 THRESHOLD = 0.999
 """Least confidence of a VIN that is accepted: at most one wrong in a thousand."""
+
+CHECKED = 0.5
+"""A check digit is likely in a VIN whose other characters say that it has one more often than this."""
 
 NUM_CANDIDATES = 5
 
@@ -143,11 +148,15 @@ class Calibration:
     """What decoding has to know of the model that read the cells; it is kept in the model file.
 
     Attributes:
-        slope, offset: of the log odds of the confidence in a whole VIN, fitted to VINs of validation writers.
+        slope, offset: of the log odds of the confidence in a whole VIN that is likely to have a check digit, fitted to
+            VINs of validation writers.
         class_shares: how often the model met each of the 33 characters when it was trained, adding up to 1; equally
             often if empty. Its probabilities lean towards what it met often, which is not what is frequent in a VIN.
         sharpness: power to which the probabilities of a cell are raised. They are means over several looks, which are
             right more often than each look by itself says.
+        floor: share of each cell's probability that is spread over all 33 characters: how often it is wrong where it
+            says that it cannot be.
+        free_slope, free_offset: as ``slope`` and ``offset``, where a check digit is not likely; the same if None.
 
     Source: J. Platt, "Probabilistic outputs for support vector machines", 1999 (slope and offset).
     """
@@ -156,6 +165,9 @@ class Calibration:
     offset: float = 0.0
     class_shares: tuple[float, ...] = ()
     sharpness: float = 1.0
+    floor: float = 1e-4
+    free_slope: float | None = None
+    free_offset: float | None = None
 
     @classmethod
     def of(cls, metadata: Mapping[str, str]) -> "Calibration":
@@ -166,12 +178,15 @@ class Calibration:
             if fitted is None:
                 return cls()
             shares = tuple(map(float, fitted.get("class_shares", ())))
-            if len(shares) not in (0, NUM_CLASSES):
+            optional = {
+                name: float(fitted[name])
+                for name in ("sharpness", "floor", "free_slope", "free_offset")
+                if fitted.get(name) is not None
+            }
+            found = cls(float(fitted["slope"]), float(fitted["offset"]), shares, **optional)
+            if len(shares) not in (0, NUM_CLASSES) or not found.sharpness > 0 or not 0 <= found.floor <= 1:
                 raise ValueError
-            sharpness = float(fitted.get("sharpness", 1.0))
-            if not sharpness > 0:
-                raise ValueError
-            return cls(float(fitted["slope"]), float(fitted["offset"]), shares, sharpness)
+            return found
         except (ValueError, TypeError, KeyError, AttributeError):
             raise ModelError(f"the model's metadata 'vins' is {said[:200]!r}; use a model that is whole") from None
 
@@ -184,12 +199,27 @@ class Calibration:
         likelihoods: Floats = even / even.sum(-1, keepdims=True)
         return likelihoods
 
-    def __call__(self, probs: Floats) -> Floats:
-        """Probabilities (...) -> calibrated ones."""
+    def ink(self, probs: Floats, legible: Floats) -> Floats:
+        """How well each character fits (N, 17, 33): a cell that is not legible fits all of them alike.
+
+        Args:
+            probs: (N, 17, 33), the characters' probabilities, given that they are legible.
+            legible: (N, 17), the probability of that.
+        """
+        seen = legible / (legible + ILLEGIBLE_RARITY * (1 - legible))
+        share = (seen * (1 - self.floor))[:, :, None]
+        ink: Floats = share * self.likelihoods(probs) + (1 - share) / NUM_CLASSES
+        return ink
+
+    def __call__(self, probs: Floats, checked: NDArray[np.bool_] | None = None) -> Floats:
+        """Probabilities (N,) that VINs are right -> calibrated ones; ``checked`` (N,): a check digit is likely."""
         clipped = np.clip(probs, 1e-12, 1 - 1e-12)
-        odds = self.slope * (np.log(clipped) - np.log1p(-clipped)) + self.offset
-        calibrated: Floats = 1 / (1 + np.exp(-odds))
-        return calibrated
+        odds = np.log(clipped) - np.log1p(-clipped)
+        calibrated = self.slope * odds + self.offset
+        if checked is not None and self.free_slope is not None and self.free_offset is not None:
+            calibrated = np.where(checked, calibrated, self.free_slope * odds + self.free_offset)
+        found: Floats = 1 / (1 + np.exp(-calibrated))
+        return found
 
 
 class Decoder:
@@ -201,9 +231,12 @@ class Decoder:
         threshold: least confidence of a VIN that is accepted, in [0, 1].
         calibration: of the confidence; as it is if None.
         check_digit: False to leave it out of account.
+        knowledge: of vehicles; what comes with vinscribe if None.
+        register: what the office knows already.
 
     Raises:
         UsageError: no such market, or a threshold outside [0, 1].
+        ModelError: the knowledge that comes with vinscribe is damaged.
     """
 
     def __init__(
@@ -213,10 +246,12 @@ class Decoder:
         threshold: float = THRESHOLD,
         calibration: Calibration | None = None,
         check_digit: bool = True,
+        knowledge: Knowledge | None = None,
+        register: "Register | None" = None,
     ) -> None:
         if not 0 <= threshold <= 1:
             raise UsageError(f"threshold {threshold}: must be from 0 to 1")
-        self.priors = market_priors(market, check_digit)
+        self.parts = market_parts(market, released() if knowledge is None else knowledge, register, check_digit)
         self.expected = expected
         self.threshold = threshold
         self.calibration = calibration or Calibration()
@@ -238,8 +273,8 @@ class Decoder:
     def _decode_chunk(self, probs: Floats, legible: Floats) -> tuple[NDArray[np.generic], ...]:
         """The attributes of ``Decoded``, in their order."""
         raw = probs.argmax(2)
-        ink = _ink(self.calibration.likelihoods(probs), legible)
-        strings_of = Mixture(ink, self.priors)
+        ink = self.calibration.ink(probs, legible)
+        strings_of = Lattice(ink, self.parts)
         clear = (probs.max(2) >= CLEAR) & (legible >= LEGIBLE)
         allowed = ~clear[:, :, None] | (np.arange(NUM_CLASSES) == raw[:, :, None])
         strings, scores = strings_of.best(NUM_CANDIDATES, allowed)
@@ -247,15 +282,16 @@ class Decoder:
         if self.expected is not None:
             found = [_found(self.expected, strings_of, row) for row in range(len(probs))]
             strings, scores = _merged(strings, scores, found, allowed)
-        best, total, listed = strings[:, 0], strings_of.total, np.zeros(len(probs), bool)
-        sums = strings_of.marginals(best) * total[:, None]
+        best, listed = strings[:, 0], np.zeros(len(probs), bool)
+        sums = strings_of.marginals(best) * strings_of.total[:, None]
+        total = strings_of.total + strings_of.left_out
         if self.expected is not None and found is not None:
             total = total + [extra.sum() for _, extra in found]
             sums = sums + _agreement(best, found)
             listed = self.expected.contains(best)
         chars = sums / total[:, None]
         probability = np.minimum(scores / total[:, None], 1)
-        confidence = self.calibration(probability[:, 0])
+        confidence = self.calibration(probability[:, 0], self.parts.prior(best)[1] > CHECKED)
         rest = ((1 - confidence) / np.maximum(1 - probability[:, 0], 1e-12)).clip(0, 1)
         candidate_probs = np.column_stack([confidence, probability[:, 1:] * rest[:, None]])
         accept = (confidence >= self.threshold) & (legible >= LEGIBLE).all(1)
@@ -314,18 +350,9 @@ class Decoder:
             if confidences[position] < self.threshold:
                 others = np.where(np.arange(NUM_CLASSES) == decoded.best[row, position], -1, probs[position])
                 doubts.append(f"character {position + 1}: {vin[position]} or {CHARSET[others.argmax()]}")
-        rate = self.priors.check_rates[self.priors.group[decoded.best[row, 0]]]
-        if not has_valid_check_digit(vin) and rate > 0.5:
+        if not has_valid_check_digit(vin) and self.parts.prior(decoded.best[row : row + 1])[1][0] > CHECKED:
             doubts.append(f"check digit {vin[CHECK_POSITION]}, {check_digit(vin)} expected")
         return "; ".join(doubts) or f"confidence below {self.threshold:g}"
-
-
-def _ink(likelihoods: Floats, legible: Floats) -> Floats:
-    """How well each character fits (N, 17, 33): a cell that is not legible fits all of them alike."""
-    seen = legible / (legible + ILLEGIBLE_RARITY * (1 - legible))
-    share = (seen * (1 - INK_FLOOR))[:, :, None]
-    ink: Floats = share * likelihoods + (1 - share) / NUM_CLASSES
-    return ink
 
 
 def _text(labels: Ints) -> str:
@@ -357,7 +384,7 @@ _Found = tuple[NDArray[np.int64], Floats]
 """Listed VINs (M, 17) that a reading may be, and what being listed adds to their scores (M,)."""
 
 
-def _found(expected: ExpectedVins, strings_of: Mixture, row: int) -> _Found:
+def _found(expected: ExpectedVins, strings_of: Lattice, row: int) -> _Found:
     factors, most = strings_of.bounds(row)
     rows = expected.near(factors, _NEGLIGIBLE * float(strings_of.total[row]) / (_LISTED_WORTH * most))
     labels = expected.labels[rows].astype(np.int64)
@@ -370,12 +397,14 @@ def _merged(strings: Ints, scores: Floats, found: list[_Found], allowed: NDArray
     positions = np.arange(VIN_LENGTH)
     for row, (labels, extra) in enumerate(found):
         usable = allowed[row][positions, labels].all(1)
-        worth = {tuple(string): score for string, score in zip(strings[row].tolist(), scores[row], strict=True)}
-        for string, score in zip(labels[usable].tolist(), extra[usable], strict=True):
+        known = scores[row] > 0  # there are fewer strings than candidates where all is clear
+        worth = dict(zip(map(tuple, strings[row][known].tolist()), scores[row][known].tolist(), strict=True))
+        for string, score in zip(labels[usable].tolist(), extra[usable].tolist(), strict=True):
             key = tuple(string)
             worth[key] = worth.get(key, score / _LISTED_WORTH) + score
         best = sorted(worth, key=lambda key: -worth[key])[: scores.shape[1]]
-        strings[row], scores[row] = best, [worth[key] for key in best]
+        strings[row, : len(best)], scores[row, : len(best)] = best, [worth[key] for key in best]
+        scores[row, len(best) :] = 0
     return strings, scores
 
 

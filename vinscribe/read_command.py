@@ -6,6 +6,7 @@ Only the parser lives at the top: OpenCV, ONNX Runtime and NumPy are imported wh
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from vinscribe.shards import BATCH
 
 if TYPE_CHECKING:
     from vinscribe.expected import ExpectedVins
+    from vinscribe.register import Register
 
 FORMATS = ("table", "jsonl", "csv", "parquet")
 MARKETS = ("any", "north-america", "europe")
@@ -27,7 +29,8 @@ examples:
   vinscribe read card.png
   vinscribe read scans --out vins.jsonl             and, after a break, with --resume
   vinscribe read scans/*.pdf --format csv > vins.csv
-  vinscribe read scans --expected register.txt --annotate seen
+  vinscribe read scans --expected deliveries.txt --annotate seen
+  vinscribe read scans --register office.npz        what is usual at this office, by vinscribe vehicles learn
   vinscribe read s3://office/cards --out s3://office/vins.parquet --ray
   vinscribe read --cells samples/vin
 """
@@ -65,7 +68,7 @@ def register(subparsers: Any) -> None:
 
 
 def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what every command that reads VINs takes: ``--market``, ``--expected``, ``--threshold``, ``--model``."""
+    """Adds what every command that reads VINs takes: ``--market``, ``--expected``, ``--register`` and so on."""
     parser.add_argument(
         "--market",
         choices=MARKETS,
@@ -73,7 +76,17 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the vehicles were sold, which says how many have a check digit (default: any)",
     )
     parser.add_argument(
-        "--expected", metavar="FILE", help="VINs that are known already, one a line, or CSV with a column vin"
+        "--expected",
+        metavar="FILE",
+        help="VINs of which most that are read will be: these very ones; one a line, or CSV with a column vin",
+    )
+    parser.add_argument(
+        "--register",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="other VINs of this office, or what vinscribe vehicles learn made of them: counts of the makers, models, "
+        "years and plants that are usual here, so that no VIN in it is favoured; may be given several times",
     )
     parser.add_argument(
         "--threshold",
@@ -149,9 +162,9 @@ def _read_cells(args: argparse.Namespace) -> int:
     width = min(max(6, *(len(Path(folder).name) for folder in folders)), _WIDEST_NAME)
     write = vin_formatter(args.format, width)
     counts = {"accept": 0, "review": 0, "unreadable": 0}
-    expected = _expected(args.expected)
+    expected, office = _expected(args.expected), _register(args.register)
     with quiet_libraries(), Progress(len(folders), "VINs") as progress:
-        reader = Reader(args.model, market=args.market, expected=expected, threshold=args.threshold)
+        reader = Reader(args.model, market=args.market, expected=expected, threshold=args.threshold, register=office)
         reader.decoder  # noqa: B018  whatever is wrong with the options is said before the first line
         for line in vin_header(args.format, width):
             print(line)
@@ -196,6 +209,18 @@ def _expected(path: str | None) -> "ExpectedVins | None":
     for note in expected.notes:
         say(note)
     return expected
+
+
+def _register(paths: Sequence[str]) -> "Register | None":
+    """What the office's VINs teach, with what was left out of them on standard error."""
+    if not paths:
+        return None
+    from vinscribe.register import Register
+
+    learned = Register.learned(paths)
+    for note in learned.notes:
+        say(note)
+    return learned
 
 
 def _summary(accept: int, review: int, unreadable: int) -> str:

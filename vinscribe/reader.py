@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,7 @@ from vinscribe.charset import CHARSET, ILLEGIBLE
 from vinscribe.choice import no_field, read_fields
 from vinscribe.classifier import BATCH_SIZE, Classifier, given_legible
 from vinscribe.cores import core_count
-from vinscribe.decode import THRESHOLD, Calibration, Decoder, VinReading
 from vinscribe.errors import ImageError, UsageError
-from vinscribe.expected import ExpectedVins
 from vinscribe.field import Field, search_fields
 from vinscribe.images import list_pictures, natural_order, read_grey
 from vinscribe.pages import BrokenPage, read_pages
@@ -31,6 +29,11 @@ from vinscribe.stages import stage
 from vinscribe.template import MISFIT, Template
 from vinscribe.views import outputs_of_views, views, views_of_all
 from vinscribe.vin import VIN_LENGTH
+
+if TYPE_CHECKING:  # loaded with the first VIN: characters are read without what is known of VINs
+    from vinscribe.decode import Decoder, VinReading
+    from vinscribe.expected import ExpectedVins
+    from vinscribe.register import Register
 
 TOP = 5
 """Characters listed in `CharacterReading.top`."""
@@ -92,9 +95,10 @@ class Reader:
     Args:
         model: path of a model file; the released model if None.
         market: where the VINs come from, a name of `vinscribe.priors.MARKETS`.
-        expected: VINs that are known already.
-        threshold: least confidence of a VIN that is accepted, in [0, 1].
+        expected: VINs that are known already: these very ones will come.
+        threshold: least confidence of a VIN that is accepted, in [0, 1]; `vinscribe.decode.THRESHOLD` if None.
         template: where the VIN field lies on the pages; it is looked for if None.
+        register: what is usual at this office: counts of makers, models, years and plants, no VINs.
 
     Raises:
         ModelError: see `vinscribe.classifier.Classifier`.
@@ -105,26 +109,33 @@ class Reader:
         model: str | os.PathLike[str] | None = None,
         *,
         market: str = "any",
-        expected: ExpectedVins | None = None,
-        threshold: float = THRESHOLD,
+        expected: "ExpectedVins | None" = None,
+        threshold: float | None = None,
         template: Template | None = None,
+        register: "Register | None" = None,
     ) -> None:
         self.classifier = Classifier(model)
         self._market = market
         self._expected = expected
         self._threshold = threshold
         self._template = template
+        self._register = register
         self._decoding = threading.Lock()
 
     @cached_property
-    def decoder(self) -> Decoder:
+    def decoder(self) -> "Decoder":
         """What makes VINs of characters; made when it is first asked for, as reading characters does without it.
 
         Raises:
             UsageError: no such market, or a threshold outside [0, 1].
-            ModelError: the model does not say properly how confidence in VINs is calibrated.
+            ModelError: the model does not say properly how confidence in VINs is calibrated, or the knowledge of
+                vehicles that comes with vinscribe is damaged.
         """
-        return Decoder(self._market, self._expected, self._threshold, Calibration.of(self.classifier.metadata))
+        from vinscribe.decode import THRESHOLD, Calibration, Decoder
+
+        threshold = THRESHOLD if self._threshold is None else self._threshold
+        calibration = Calibration.of(self.classifier.metadata)
+        return Decoder(self._market, self._expected, threshold, calibration, register=self._register)
 
     def classify(self, images: Iterable[NDArray[np.uint8]]) -> list[CharacterReading]:
         """Read pictures that are in memory: uint8 (height, width) each, any sizes from 8 px up.
@@ -155,7 +166,7 @@ class Reader:
             for result in results:
                 yield (result, None) if isinstance(result, Unreadable) else (result, next(cells))
 
-    def read(self, path: str | os.PathLike[str]) -> list[VinReading]:
+    def read(self, path: str | os.PathLike[str]) -> "list[VinReading]":
         """Read a scan: one reading for each of its pages.
 
         Args:
@@ -172,7 +183,7 @@ class Reader:
             readings.append(replace(self.read_page(page.image), file=os.fspath(path), page=page.number))
         return readings
 
-    def read_page(self, page: NDArray[np.uint8]) -> VinReading:
+    def read_page(self, page: NDArray[np.uint8]) -> "VinReading":
         """Read the VIN on a page: find its field of 17 cells, whichever way up, and read them.
 
         Args:
@@ -203,7 +214,7 @@ class Reader:
                 fields = with_siblings(page, found)
             yield fields
 
-    def read_cells(self, cells: Sequence[NDArray[np.uint8]]) -> VinReading:
+    def read_cells(self, cells: Sequence[NDArray[np.uint8]]) -> "VinReading":
         """Read the 17 cells of a VIN, in their order: uint8 (height, width) each, any sizes from 8 px up.
 
         Raises:
@@ -214,7 +225,7 @@ class Reader:
             raise UsageError(f"{len(cells)} cells; a VIN has {VIN_LENGTH}, give a picture of each")
         return self._vins([views_of_all(cells, self.classifier.size_px)], [""])[0]
 
-    def read_cell_folders(self, folders: Iterable[str]) -> Iterator[VinReading | Unreadable]:
+    def read_cell_folders(self, folders: Iterable[str]) -> "Iterator[VinReading | Unreadable]":
         """Read folders with the 17 cells of a VIN each; one result for each folder, in the order of the folders.
 
         The cells are the pictures in a folder in the natural order of their names, 2 before 10. All cores work; memory
@@ -228,7 +239,7 @@ class Reader:
         for results in _on_all_cores(self._read_folders, _batches(folders, VINS_AT_ONCE)):
             yield from results
 
-    def _read_folders(self, folders: list[str]) -> list[VinReading | Unreadable]:
+    def _read_folders(self, folders: list[str]) -> "list[VinReading | Unreadable]":
         failed: dict[int, Unreadable] = {}
         cells: list[Cell] = []
         for number, folder in enumerate(folders):
@@ -261,7 +272,7 @@ class Reader:
             raise ImageError(f"{wrong[0]}{more}; this VIN is not read, replace the picture")
         return np.stack(cells)
 
-    def _vins(self, cells: list[Cell], files: list[str]) -> list[VinReading]:
+    def _vins(self, cells: list[Cell], files: list[str]) -> "list[VinReading]":
         """VINs of the views of their cells, uint8 (17, NUM_VIEWS, S, S) each."""
         if not cells:
             return []

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from hashlib import sha256
 from itertools import chain
@@ -66,6 +66,7 @@ def read_scans(args: argparse.Namespace, make: Callable[[ReadSettings], Work] = 
     """Runs the command; ``make`` makes what reads. Returns the exit status."""
     _check(args)
     settings = ReadSettings(**{each.name: getattr(args, each.name) for each in fields(ReadSettings)})
+    settings = replace(settings, register=tuple(args.register))
     kind = format_of(args.out, args.format)
     batch = BATCH if args.batch is None else args.batch
 
@@ -236,6 +237,7 @@ def _identity(settings: ReadSettings, kind: str) -> dict[str, object]:
         "threshold": settings.threshold,
         "model": _digest(settings.model or default_model_path()),
         "list of expected VINs": _digest(settings.expected),
+        "register": sorted(_digest(path) or "" for path in settings.register) or None,  # in whatever order
         "template": _digest(settings.template),
     }
 

@@ -6,10 +6,13 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vinscribe.errors import UsageError
 from vinscribe.vin import VinDescription, describe, valid_slips
+
+if TYPE_CHECKING:
+    from vinscribe.known import Known
 
 FORMATS = ("text", "jsonl")
 
@@ -34,8 +37,9 @@ def register(subparsers: Any) -> None:
         "vin",
         help="explain a VIN: check digit, maker, year, and what it could be mistaken for",
         description="Say of each code whether it is a VIN, where its maker is registered, which model years it can "
-        "stand for, whether its check digit is right and has to be, and which VINs with a valid check digit differ "
-        "from it in one character. Exit status 1 if a code is no well-formed VIN; a wrong check digit is no failure.",
+        "stand for, whether its check digit is right and has to be, whether what stands in it is known of this maker, "
+        "and which VINs with a valid check digit differ from it in one character. Exit status 1 if a code is no "
+        "well-formed VIN; a wrong check digit is no failure, nor is what is not known.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -80,22 +84,34 @@ def _codes(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def to_json(description: VinDescription) -> str:
-    """One line of JSON, ASCII only: the fields of the description, then ``look_alike_slips`` and ``other_slips``.
+    """One line of JSON, ASCII only: the fields of the description, ``known``, ``look_alike_slips``, ``other_slips``.
 
-    Both are lists of VINs, of what ``vinscribe.vin.valid_slips`` finds; of a malformed code both are empty.
+    ``known`` is what `vinscribe.known.known` says, null for a malformed code. The last two are lists of VINs, of what
+    ``vinscribe.vin.valid_slips`` finds; of a malformed code both are empty.
+
+    Raises:
+        ModelError: the knowledge that comes with vinscribe is damaged.
     """
     alike, others = slips(description)
-    return json.dumps(asdict(description) | {"look_alike_slips": alike, "other_slips": others})
+    found = _known(description)
+    facts = {"known": found and asdict(found), "look_alike_slips": alike, "other_slips": others}
+    return json.dumps(asdict(description) | facts)
 
 
 def to_text(description: VinDescription) -> str:
-    """A few aligned lines for a person, without the last line end; the description is of a well-formed VIN."""
+    """A few aligned lines for a person, without the last line end; the description is of a well-formed VIN.
+
+    Raises:
+        ModelError: the knowledge that comes with vinscribe is damaged.
+    """
+    found = _known(description)
     rows = {
         "region": description.region or "unknown",
         "country": description.country or "unknown",
         "maker": description.maker or f"unknown ({description.wmi})",
         "model year": _years(description),
         "check digit": _check_digit(description),
+        **({} if found is None else _known_rows(description.code, found)),
     }
     lines = [f"{description.code}  {_verdict(description)}"]
     lines += [f"  {name:<11}  {value}" for name, value in rows.items()]
@@ -144,6 +160,35 @@ def _check_digit(description: VinDescription) -> str:
         "required of this maker" if description.check_digit_required else "this maker's choice, so it may have none"
     )
     return f"{right}; {required}"
+
+
+def _known(description: VinDescription) -> "Known | None":
+    """What is known of a VIN; None if it is none."""
+    from vinscribe.known import known  # only here: the other commands start without what is known of vehicles
+
+    return None if description.problems else known(description.code)
+
+
+def _known_rows(vin: str, found: "Known") -> dict[str, str]:
+    """Rows about positions 4 to 8 and 11: name -> what is known."""
+    if not found.maker:
+        return {"models": "nothing is known of this maker's models"}
+    if not found.years:
+        return {"models": "nothing is known of this maker in such a model year"}
+    years = " or ".join(map(str, found.years))
+    descriptor, plant = vin[3:8], vin[10]
+    return {
+        "descriptor": {
+            True: f"{descriptor} is listed for this maker and {years}",
+            False: f"{descriptor} is not listed for this maker and {years}: no such model, or another market",
+            None: f"nothing is known of this maker's models in {years}",
+        }[found.descriptor],
+        "plant": {
+            True: f"{plant} is one of this maker's plants in {years}",
+            False: f"{plant} is not among this maker's plants in {years}",
+            None: f"nothing is known of this maker's plants in {years}",
+        }[found.plant],
+    }
 
 
 def _slip_lines(description: VinDescription) -> list[str]:

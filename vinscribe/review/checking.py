@@ -1,12 +1,14 @@
-"""Routes of the group check: all cells read as one character; and what a VIN says by itself."""
+"""Routes of the group check: all cells read as one character; and what a VIN says, and what is known of it."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Query
 
 from vinscribe.charset import CHARSET
+from vinscribe.known import known, mark_of
 from vinscribe.review.desk import MARKED, TheDesk, Who, problems
-from vinscribe.review.messages import CheckMessage, GroupCellMessage, GroupRequest
+from vinscribe.review.messages import CheckMessage, GroupCellMessage, GroupRequest, KnownMessage
 from vinscribe.vin import describe
 
 router = APIRouter(tags=["checks"])
@@ -39,7 +41,7 @@ def check_group(checked: GroupRequest, desk: TheDesk, who: Who) -> None:
 
 @router.get("/api/check/{vin}")
 def check(vin: Annotated[str, Path(max_length=100)]) -> CheckMessage:
-    """Check digit, maker, country and years of a VIN; 422 if it is none."""
+    """Check digit, maker, country and years of a VIN, and whether its model is known; 422 if it is none."""
     facts = describe(vin)
     if facts.problems:
         hint = f"; perhaps {facts.suggestion}" if facts.suggestion else ""
@@ -51,4 +53,6 @@ def check(vin: Annotated[str, Path(max_length=100)]) -> CheckMessage:
         maker=facts.maker,
         country=facts.country,
         years=list(facts.years),
+        known=KnownMessage(**asdict(known(facts.code))),
+        mark=mark_of(facts.code),
     )

@@ -4,7 +4,7 @@ Readings are the objects of `vinscribe.output.vin_to_json`.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from vinscribe.charset import CHARSET
@@ -57,7 +57,10 @@ def open_positions(
 
 
 def choices(reading: Mapping[str, Any], position: int, odd: bool = False) -> list[str]:
-    """The two or three most probable characters of a cell, by its ink and by all evidence; fewer if there are none.
+    """The two or three most probable characters of a cell; fewer if there are none.
+
+    What all evidence makes of it comes before what its ink alone says: the characters that the decoded VINs have there,
+    by the sums of their probabilities, then those of the cell itself, and improbable ones only to make two.
 
     In the order of the alphabet: a list that began with the most probable one would be agreed with unread. Without the
     character that was read if the cell is odd, as somebody has said that it is not that one. None for a cell that more
@@ -65,21 +68,22 @@ def choices(reading: Mapping[str, Any], position: int, odd: bool = False) -> lis
     """
     if reading["cells"][position]["legible_probability"] < _MAYBE_LEGIBLE:
         return []
-    likely: dict[str, float] = {}
-    for char, probability in _offered(reading, position):
-        if not (odd and char == reading["cells"][position]["char"]):
-            likely[char] = max(likely.get(char, 0.0), probability)
-    best = sorted(likely, key=lambda char: -likely[char])[:MOST_CHOICES]
-    kept = [char for number, char in enumerate(best) if number < 2 or likely[char] >= _LEAST_CHOICE]
+    cell = reading["cells"][position]
+    offered = [*_decoded(reading, position), *cell.get("choices", ())]
+    likely = [char for char, probability in offered if probability >= _LEAST_CHOICE]
+    others = [char for char, probability in offered if probability < _LEAST_CHOICE]
+    ranked = [char for char in dict.fromkeys(likely + others) if not (odd and char == cell["char"])]
+    kept = [char for number, char in enumerate(ranked[:MOST_CHOICES]) if number < 2 or char in likely]
     return sorted(kept, key=CHARSET.index)
 
 
-def _offered(reading: Mapping[str, Any], position: int) -> Iterable[tuple[str, float]]:
+def _decoded(reading: Mapping[str, Any], position: int) -> list[tuple[str, float]]:
+    """The characters that the decoded VINs have at a position, with their probabilities, best first."""
     cell = reading["cells"][position]
-    yield cell["char"], cell["confidence"]
-    yield from cell.get("choices", ())
-    by_candidates: dict[str, float] = {}
+    sums: dict[str, float] = {}
     for candidate in reading["candidates"]:
         char = candidate["vin"][position]
-        by_candidates[char] = by_candidates.get(char, 0.0) + candidate["probability"]
-    yield from by_candidates.items()
+        sums[char] = sums.get(char, 0.0) + candidate["probability"]
+    # What was read has a probability over all VINs, not only over the few best.
+    sums[cell["char"]] = max(sums.get(cell["char"], 0.0), cell["confidence"])
+    return sorted(sums.items(), key=lambda item: -item[1])

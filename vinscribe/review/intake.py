@@ -38,7 +38,9 @@ class Engine:
         from vinscribe.classifier import default_model_path
 
         files = {name: getattr(settings, name) for name in ("expected", "template")}
-        hashes = {name: path and file_sha256(path) for name, path in files.items()}
+        hashes: dict[str, object] = {name: path and file_sha256(path) for name, path in files.items()}
+        if settings.register:  # without one, the text is as it was before there were registers
+            hashes["register"] = sorted(file_sha256(path) for path in settings.register)
         others = {"market": settings.market, "threshold": settings.threshold}
         return cls(file_sha256(str(settings.model or default_model_path())), json.dumps({**others, **hashes}))
 

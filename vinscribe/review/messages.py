@@ -10,6 +10,7 @@ CardId = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Position = Annotated[int, Field(ge=0, lt=VIN_LENGTH, description="of a cell, from 0")]
 Place = tuple[CardId, Position]
 Session = Annotated[str, Field(pattern="^[!-~]{1,100}$", description="one open page of a desk")]
+Mark = Annotated[str | None, Field(description="'no such model of this maker', or null; a hint, never a refusal")]
 Lease = Annotated[str, Field(pattern="^[!-~]{1,100}$", description="of the card, as it came with it")]
 
 
@@ -121,6 +122,12 @@ class StateMessage(Message):
     state: str
 
 
+class SettledMessage(StateMessage):
+    """Where a card stands after its VIN was given, and what is odd about that VIN."""
+
+    mark: Mark
+
+
 class DeadlineMessage(Message):
     """Until when a lease lasts, UTC."""
 
@@ -179,8 +186,17 @@ class GroupCellMessage(Message):
     confidence: float
 
 
+class KnownMessage(Message):
+    """What is known of a VIN's maker and model; null where nothing is."""
+
+    maker: bool = Field(description="whether the maker is known")
+    years: list[int] = Field(description="model years that it can stand for and of which the maker's models are known")
+    descriptor: bool | None = Field(description="whether positions 4 to 8 are listed for one of these years")
+    plant: bool | None = Field(description="whether position 11 is a plant that the maker named for one of them")
+
+
 class CheckMessage(Message):
-    """What a VIN says by itself."""
+    """What a VIN says by itself, and what is known of it."""
 
     check_digit: str = Field(description="valid or invalid")
     expected: str = Field(description="the check digit by the rule")
@@ -188,6 +204,8 @@ class CheckMessage(Message):
     maker: str | None
     country: str | None
     years: list[int]
+    known: KnownMessage
+    mark: Mark
 
 
 class ThresholdMessage(Message):

@@ -9,6 +9,7 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
@@ -17,6 +18,7 @@ from vinscribe.archive import ReadSettings
 from vinscribe.console import OK, say
 from vinscribe.cores import core_count
 from vinscribe.errors import UsageError
+from vinscribe.knowledge import released
 from vinscribe.review.app import create_app
 from vinscribe.review.desk import Desk
 from vinscribe.review.intake import Intake
@@ -39,7 +41,9 @@ def serve(args: argparse.Namespace, opened: Callable[[str], object] = webbrowser
         raise UsageError(f"--workers {args.workers}: at least one has to work")
     folder = _folder(args.archives) if args.archives else None
     database = args.database or _default_database(folder)
+    released()  # whatever is wrong with it is said now, not at the first VIN that somebody types
     settings = ReadSettings(args.model, args.market, args.threshold, args.expected, args.template)
+    settings = replace(settings, register=tuple(args.register))
     with _listening(args.host, args.port) as listening:
         access = _access(args.host, listening.getsockname()[1])
         store = Store.opened(database, audit_share=args.audit_share, double_share=args.double_share)

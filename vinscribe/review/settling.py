@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
 from vinscribe.errors import StoreError
+from vinscribe.known import mark_of
 from vinscribe.review.desk import MARKED, TheDesk, Who, problems
 from vinscribe.review.messages import (
     AnswerRequest,
@@ -14,6 +15,7 @@ from vinscribe.review.messages import (
     LeaseRequest,
     NextMessage,
     NextRequest,
+    SettledMessage,
     SettleRequest,
     StateMessage,
     UndoMessage,
@@ -93,14 +95,15 @@ def page(
 
 
 @router.post("/api/cards/{card_id}/settle", dependencies=[MARKED], responses=problems(403, 404, 409))
-def settle(card_id: CardId, answer: SettleRequest, desk: TheDesk, who: Who) -> StateMessage:
-    """Give a card its VIN. 409: it is on another desk now, or was settled; 422: that is no VIN."""
+def settle(card_id: CardId, answer: SettleRequest, desk: TheDesk, who: Who) -> SettledMessage:
+    """Give a card its VIN, marked or not. 409: it is on another desk now, or was settled; 422: that is no VIN."""
     try:
         vin = checked_vin(answer.vin)
     except StoreError as error:
         raise HTTPException(422, str(error)) from None
+    mark = mark_of(vin)
     outcome = desk.store.settle(card_id, vin, who, answer.lease, answer.keystrokes, answer.seconds)
-    return StateMessage(state=outcome.state)
+    return SettledMessage(state=outcome.state, mark=mark)
 
 
 @router.post("/api/cards/{card_id}/illegible", dependencies=[MARKED], responses=problems(403, 404, 409))

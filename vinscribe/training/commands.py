@@ -24,6 +24,7 @@ _TRAIN_EXAMPLE = """examples:
   python train.py --quick                the same in under five minutes, to see it work
   python train.py --network seed --view balanced --out mine
   python train.py --extra-cells FOLDER   with your own cells beside EMNIST: FOLDER/labels.csv (columns file, label)
+  python train.py --calibrate model.onnx --vins FOLDER    the confidence in whole VINs anew, the weights as they are
   python train.py --release              every run of the result tables, the released model, the tables themselves
 """
 _EVALUATE_EXAMPLE = """examples:
@@ -77,6 +78,19 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="CPU threads, 0 for all cores (default: 1, beside the renderer)")
     parser.add_argument(
         "--unipen", type=Path, metavar="DIR", help="folder of UNIPEN's pen strokes (strokes.jsonl.gz and labels.csv)"
+    )
+    parser.add_argument(
+        "--vins",
+        type=Path,
+        metavar="DIR",
+        help="folder of real VINs (north-america.csv, europe.csv, elsewhere.csv), half of which the confidence in "
+        "whole VINs is fitted to (default: VINs drawn as the decoder believes them to be)",
+    )
+    parser.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="MODEL",
+        help="train nothing: fit the confidence in whole VINs of this model.onnx anew and write it into the file",
     )
     parser.add_argument(
         "--extra-cells",
@@ -183,10 +197,29 @@ def _run_train(args: argparse.Namespace) -> int:
             raise ModuleNotFoundError(name=name)
     _check_extra(args)
     archive = _archive(args)
+    if args.calibrate:
+        return _calibrate(archive, args)
     if args.release:
-        make_release(archive, args.unipen, jobs=release_jobs(args.start), fresh=args.fresh)
+        make_release(archive, args.unipen, jobs=release_jobs(args.start), fresh=args.fresh, vins=args.vins)
         return 0
     train_and_export(archive, args)
+    return 0
+
+
+def _calibrate(archive: Any, args: argparse.Namespace) -> int:
+    from vinscribe.training.augment import AugmentSettings
+    from vinscribe.training.fit import RECIPES
+    from vinscribe.training.recalibrate import recalibrate
+    from vinscribe.training.runs import load_data, load_vins
+
+    settings = RECIPES["vinscribe"]
+    _, data = load_data(archive, "vin", settings, args.unipen)
+    found = recalibrate(args.calibrate, data, settings.augment or AugmentSettings(), load_vins(args.vins))
+    print(
+        f"{args.calibrate}: confidence fitted to {found.num_vins:,} VINs, {found.exact:.1%} of them exact: sharpness "
+        f"{found.sharpness:g}, floor {found.floor:g}, slope and offset {found.slope:.3f} {found.offset:+.3f}, without "
+        f"a check digit {found.free_slope:.3f} {found.free_offset:+.3f}"
+    )
     return 0
 
 

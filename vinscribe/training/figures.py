@@ -97,12 +97,16 @@ def plot_confusion(matrix: NDArray[np.integer], path: str | os.PathLike[str]) ->
 
 
 def plot_reliability(
-    confidences: NDArray[np.floating], correct: NDArray[np.bool_], path: str | os.PathLike[str], bins: int = 15
+    confidences: NDArray[np.floating],
+    correct: NDArray[np.bool_],
+    path: str | os.PathLike[str],
+    bins: int = 15,
+    what: str = "characters",
 ) -> None:
     """Reliability diagram: how often the reader is right where it says how sure it is.
 
-    ``confidences`` float (N,) in [0, 1], ``correct`` bool (N,). The ``bins`` hold equally many characters each, so
-    most of them crowd at the sure end: the left panel adds ten bins of equal width, and a histogram under it; the
+    ``confidences`` float (N,) in [0, 1], ``correct`` bool (N,); of N of ``what``. The ``bins`` hold equally many each,
+    so most of them crowd at the sure end: the left panel adds ten bins of equal width, and a histogram under it; the
     right panel draws one minus confidence against the error rate on log scales. Bars are 95 % Wilson intervals.
     Raises ``UsageError`` for empty or uneven arrays.
     """
@@ -116,24 +120,24 @@ def plot_reliability(
     counts = np.array([len(group) for group in groups])
     hits = np.array([correct[group].sum() for group in groups])
     gap = expected_calibration_error(confidences, correct)
-    title = f"Reliability: {len(correct):,} characters, expected calibration error {gap:.2%} ({ECE_BINS} even bins)"
+    title = f"Reliability: {len(correct):,} {what}, expected calibration error {gap:.2%} ({ECE_BINS} even bins)"
     figure = _new_figure(12, 6.2, title)
     grid = figure.add_gridspec(2, 2, height_ratios=(3, 1))
     accuracy_axes = figure.add_subplot(grid[0, 0])
-    _draw_accuracy(accuracy_axes, said, hits, counts)
+    _draw_accuracy(accuracy_axes, said, hits, counts, what)
     _draw_even_bins(accuracy_axes, confidences, correct)
-    _draw_histogram(figure.add_subplot(grid[1, 0]), confidences, correct)
+    _draw_histogram(figure.add_subplot(grid[1, 0]), confidences, correct, what)
     _draw_sure_end(figure.add_subplot(grid[:, 1]), 1 - said, counts - hits, counts)
     _save(figure, path)
 
 
 def _draw_accuracy(
-    axes: Axes, said: NDArray[np.floating], hits: NDArray[np.integer], counts: NDArray[np.integer]
+    axes: Axes, said: NDArray[np.floating], hits: NDArray[np.integer], counts: NDArray[np.integer], what: str
 ) -> None:
     rate = hits / counts
     low, high = wilson_interval(hits, counts)
     axes.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=1.2, label="perfectly calibrated")
-    bars, label = [rate - low, high - rate], "bins of equally many characters"
+    bars, label = [rate - low, high - rate], f"bins of equally many {what}"
     axes.errorbar(said, rate, bars, fmt="o", color=_BLUE, capsize=2.5, markersize=5, label=label)
     axes.set(xlim=(0, 1.01), ylim=(0, 1.03))
     _style(axes, "All confidences", "mean confidence", "accuracy (95 % interval)")
@@ -155,14 +159,14 @@ def _draw_even_bins(axes: Axes, confidences: NDArray[np.floating], correct: NDAr
     axes.legend(frameon=False, loc="upper left")
 
 
-def _draw_histogram(axes: Axes, confidences: NDArray[np.floating], correct: NDArray[np.bool_]) -> None:
+def _draw_histogram(axes: Axes, confidences: NDArray[np.floating], correct: NDArray[np.bool_], what: str) -> None:
     parts = [confidences[correct], confidences[~correct]]
     edges = [i / 25 for i in range(26)]
     axes.hist(parts, edges, stacked=False, histtype="stepfilled", color=[_BLUE, _ORANGE], alpha=0.55)
     axes.hist(parts, edges, histtype="step", color=[_BLUE, _ORANGE], label=["read right", "read wrong"])
     axes.set_yscale("log")
     axes.set(xlim=(0, 1.01), ylim=(0.7, None))
-    _style(axes, "", "confidence", "characters (log)")
+    _style(axes, "", "confidence", f"{what} (log)")
     _percent(axes, "x")
     axes.legend(frameon=False, loc="upper left")
 

@@ -37,8 +37,13 @@ class Hands:
 
     def choose(self, vin: str, rng: np.random.Generator) -> Hand:
         """A hand for a VIN: of a few writers by chance the one who wrote most of its characters."""
-        rows = self._rows(vin, rng)
+        return self._hand(self._rows(vin, rng))
 
+    def of(self, writer: str) -> Hand:
+        """The hand of one of the writers; ``KeyError`` for somebody else."""
+        return self._hand(self._of_writer[writer])
+
+    def _hand(self, rows: list[NDArray[np.intp]]) -> Hand:
         def write(char: str, rng: np.random.Generator) -> Strokes:
             label = label_of(char)
             own = rows[label] if len(rows[label]) else self._of_all[label]

@@ -20,12 +20,14 @@ from vinscribe import __version__
 from vinscribe.charset import CHARSET
 from vinscribe.cores import core_count
 from vinscribe.errors import TrainingError
+from vinscribe.training.augment import AugmentSettings
 from vinscribe.training.documents import split_at_markers, write_between
 from vinscribe.training.emnist import Archive
 from vinscribe.training.evaluate import measure, mostly_read_as, probs_of_model
 from vinscribe.training.export import export_model
 from vinscribe.training.fit import FitSettings, fit
-from vinscribe.training.runs import CONTINUED, finish_run, load_data, recipe, run_name, training_record
+from vinscribe.training.recalibrate import recalibrate
+from vinscribe.training.runs import CONTINUED, finish_run, load_data, load_vins, recipe, run_name, training_record
 
 Job = tuple[FitSettings, str]
 """A run's settings and its view."""
@@ -55,6 +57,7 @@ def make_release(
     root: Path = Path(),
     jobs: Sequence[Job] | None = None,
     fresh: bool = False,
+    vins: Path | None = None,
 ) -> None:
     """Trains what is not trained yet, then writes models, figures and tables into the repository.
 
@@ -66,6 +69,8 @@ def make_release(
         root: the repository.
         jobs: the runs; ``release_jobs()`` if None.
         fresh: train everything anew.
+        vins: folder of real VINs that the confidence in whole VINs is fitted to; None for VINs as the decoder believes
+            them to be.
 
     Raises:
         TrainingError: there is no place for the tables, a run failed, or the exported model does not measure what its
@@ -86,6 +91,9 @@ def make_release(
     records = results["vinscribe", "vin"]
     best = min(range(len(records)), key=lambda number: records[number]["validation"]["nll"])
     run_dir = _export(archive, unipen, ours[best], root, root)
+    if vins:
+        _, data = load_data(archive, "vin", ours[best], unipen)
+        recalibrate(root / "model.onnx", data, ours[best].augment or AugmentSettings(), load_vins(vins))
     (root / "docs").mkdir(exist_ok=True)
     for name in ("learning_curves", "confusion"):
         shutil.copyfile(run_dir / f"{name}.png", root / "docs" / f"{name}.png")

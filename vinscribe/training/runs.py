@@ -27,6 +27,7 @@ from vinscribe.training.extra import EXTRA_SHARE, measure_present, read_extra
 from vinscribe.training.figures import plot_confusion, plot_learning_curves, plot_reliability
 from vinscribe.training.fit import RECIPES, START_FILE, FitResult, FitSettings, fit
 from vinscribe.training.network import input_px
+from vinscribe.training.real_vins import RealVins, read_real_vins
 from vinscribe.training.unipen import LABELS_FILE, STROKES_FILE, read_strokes, split_writers, without_doubtful
 from vinscribe.training.validation import Part, logits_of, to_inputs, validation_parts
 from vinscribe.training.vin_calibration import VinCalibration, calibrate_vins
@@ -94,6 +95,11 @@ def load_data(archive: Archive, view_name: str, settings: FitSettings, unipen: P
     return view, Data(view.train, view.validation, train, validation)
 
 
+def load_vins(folder: Path | None) -> RealVins | None:
+    """The real VINs in a folder that numbers may be fitted to; None without a folder."""
+    return None if folder is None else read_real_vins(folder).part("fit")
+
+
 def settings_from(args: argparse.Namespace) -> FitSettings:
     """The network's recipe with the options of the command line put in."""
     settings = recipe(args.network, args.view)
@@ -136,7 +142,7 @@ def train_and_export(archive: Archive, args: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         print(f"\ninterrupted; the same command goes on from the last whole epoch in {run_dir}", file=sys.stderr)
         raise
-    result = finish_run(fitted, settings, view, data, run_dir)
+    result = finish_run(fitted, settings, view, data, run_dir, load_vins(args.vins))
     record = training_record(result, archive, args.unipen)
     if extra:
         record["training"]["extra_cells"] = extra.record()
@@ -151,8 +157,13 @@ def train_and_export(archive: Archive, args: argparse.Namespace) -> None:
     print(f"\nrun folder {run_dir}; wrote {args.out / 'model.h5'} and {args.out / 'model.onnx'}; {minutes:.1f} minutes")
 
 
-def finish_run(fitted: FitResult, settings: FitSettings, view: View, data: Data, run_dir: Path) -> RunResult:
-    """Calibrates on validation, measures on test; writes ``result.json``, ``report.txt`` and the figures."""
+def finish_run(
+    fitted: FitResult, settings: FitSettings, view: View, data: Data, run_dir: Path, real: RealVins | None = None
+) -> RunResult:
+    """Calibrates on validation, measures on test; writes ``result.json``, ``report.txt`` and the figures.
+
+    With ``real`` VINs for fitting, the confidence in whole VINs is calibrated on these.
+    """
     size_px = input_px(settings.network)
     parts = validation_parts(data, settings.augment, size_px)
     temperature, reports = _calibrate(fitted, parts)
@@ -168,7 +179,7 @@ def finish_run(fitted: FitResult, settings: FitSettings, view: View, data: Data,
         validation=reports["emnist"],
         test=measure(test_probs, view.test.labels),
         parts=reports,
-        vins=_calibrate_vins(fitted, temperature, data, settings),
+        vins=_calibrate_vins(fitted, temperature, data, settings, real),
         start_sha256=hashlib.sha256((run_dir / START_FILE).read_bytes()).hexdigest() if settings.start else "",
     )
     (run_dir / "result.json").write_text(json.dumps(asdict(result), default=_plain, indent=1) + "\n")
@@ -196,7 +207,9 @@ def _calibrate(fitted: FitResult, parts: list[Part]) -> tuple[float, dict[str, R
     return temperature, reports
 
 
-def _calibrate_vins(fitted: FitResult, temperature: float, data: Data, settings: FitSettings) -> VinCalibration | None:
+def _calibrate_vins(
+    fitted: FitResult, temperature: float, data: Data, settings: FitSettings, real: RealVins | None
+) -> VinCalibration | None:
     if settings.augment is None or settings.augment.bare == 1:
         return None
 
@@ -205,7 +218,7 @@ def _calibrate_vins(fitted: FitResult, temperature: float, data: Data, settings:
 
     sources = make_sources(data, settings.class_balance, settings.unipen, settings.pen)
     shares = drawn_shares(sources, settings.cards)
-    return calibrate_vins(probs_of, data, settings.augment, input_px(settings.network), shares)
+    return calibrate_vins(probs_of, data, settings.augment, input_px(settings.network), shares, real=real)
 
 
 def training_record(result: RunResult, archive: Archive, unipen: Path | None = None) -> dict[str, Any]:

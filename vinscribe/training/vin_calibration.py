@@ -1,8 +1,10 @@
 """Calibrates the confidence in whole VINs on validation writers.
 
-VINs are drawn as the decoder believes them to be; their characters are validation pictures of EMNIST as they are or in
-rendered cells, or recorded pen strokes on drawn cards, one writer, pen and scan for each VIN. What the decoder makes of
-them, against what was written, gives the calibration. Recorded characters that do not show their label are left out.
+The VINs are real ones where a list of them is at hand (the half for fitting, see `vinscribe.training.real_vins`), else
+drawn as the decoder believes them to be. Most are written with recorded pen strokes on drawn cards, one writer, pen and
+scan for each VIN, as they will be read; the others are validation pictures of EMNIST, as they are or in rendered cells.
+What the decoder makes of them, against what was written, gives the calibration. Recorded characters that do not show
+their label are left out.
 """
 
 from collections.abc import Callable
@@ -15,27 +17,42 @@ from torch import Tensor
 
 from vinscribe.charset import CHARSET, ILLEGIBLE, NUM_CLASSES
 from vinscribe.classifier import given_legible, with_illegible
-from vinscribe.decode import Calibration, Decoder
-from vinscribe.mixture import FILLED, FILLER
-from vinscribe.priors import Priors, market_priors
+from vinscribe.decode import CHECKED, Calibration, Decoder
+from vinscribe.lattice import Lattice
+from vinscribe.parts import Parts
 from vinscribe.training.augment import AugmentSettings, render
 from vinscribe.training.batches import Data
 from vinscribe.training.card_cells import draw_cells
 from vinscribe.training.glyphs import Glyphs, ImageGlyphs
 from vinscribe.training.hands import Hands
+from vinscribe.training.real_vins import RealVins
 from vinscribe.training.unipen import StrokeSet, without_doubtful
 from vinscribe.views import outputs_of_views, views_of_all
 from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_labels
 
 Labels = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
-NUM_VINS = 1000
-"""Of each kind: bare glyphs, glyphs in cells, strokes on cards."""
+NUM_VINS = 6000
+"""Drawn to calibrate on, of all kinds: 102,000 characters, for how often is wrong what seems certain."""
+
+SHARPNESSES = (0.9, 1.0, 1.1, 1.2, 1.3, 1.4)
+"""Powers that are tried."""
+
+FLOORS = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
+"""Shares spread over all characters that are tried."""
+
+SURE = 0.999
+"""Least probability of the best character in a cell that the share is fitted to."""
+
+_CARDS = 3  # for each VIN of bare glyphs and each in rendered cells
+_SHARPNESS_VINS = 2400  # that sharpnesses are compared on
+_AMERICAN = 0.6  # of the real VINs that are drawn; the others come from elsewhere
 
 
 @dataclass(frozen=True)
 class VinCalibration:
-    """What was fitted, to how many VINs, and how many of them were read right."""
+    """What was fitted, to how many VINs, and how many of them were read right; see `vinscribe.decode.Calibration`."""
 
     slope: float
     offset: float
@@ -43,6 +60,9 @@ class VinCalibration:
     num_vins: int
     exact: float
     sharpness: float = 1.0
+    floor: float = 1e-4
+    free_slope: float | None = None
+    free_offset: float | None = None
 
 
 def calibrate_vins(
@@ -50,9 +70,10 @@ def calibrate_vins(
     data: Data,
     settings: AugmentSettings,
     size_px: int,
-    class_shares: NDArray[np.float64],
+    class_shares: Floats,
     num_vins: int | None = None,
     seed: int = 0,
+    real: RealVins | None = None,
 ) -> VinCalibration:
     """Fits the calibration of whole VINs.
 
@@ -62,8 +83,9 @@ def calibrate_vins(
         settings: how cells are rendered.
         size_px: the network's input side.
         class_shares: (33,), how often each character was drawn in training.
-        num_vins: of each kind; `NUM_VINS` if None.
+        num_vins: of all kinds; `NUM_VINS` if None.
         seed: of the VINs and cells.
+        real: VINs for fitting; drawn from the decoder's belief if None.
     """
 
     def outputs_of(cells: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -73,61 +95,107 @@ def calibrate_vins(
     rng = np.random.default_rng([seed, num_vins])
     kinds = [_emnist(data, None), _emnist(data, replace(settings, bare=0.0))]
     if data.validation_strokes:
-        kinds.append(_cards(data.validation_strokes))
-    vins = sample_vins(market_priors("any"), num_vins * len(kinds), rng)
+        kinds += [_cards(data.validation_strokes)] * _CARDS
+    vins = sample_vins(Decoder().parts, num_vins, rng) if real is None else sample_real(real, num_vins, rng)
     probs = np.empty((len(vins), VIN_LENGTH, NUM_CLASSES))
     legible = np.empty((len(vins), VIN_LENGTH))
     for row, vin in enumerate(vins):
         cells = views_of_all(kinds[row % len(kinds)](vin, rng), size_px)
         outputs = outputs_of_views(cells, outputs_of)
         probs[row], legible[row] = given_legible(outputs), 1 - outputs[:, ILLEGIBLE]
-    shares = tuple(class_shares.round(6).tolist())
-    sharpness = fit_sharpness(Calibration(class_shares=shares).likelihoods(probs), vins)
-    plain = Calibration(class_shares=shares, sharpness=sharpness)
-    decoded = Decoder(calibration=plain).decode(probs, legible)
+    return fit_vins(probs, legible, vins, tuple(class_shares.round(6).tolist()))
+
+
+def fit_vins(probs: Floats, legible: Floats, vins: Labels, class_shares: tuple[float, ...]) -> VinCalibration:
+    """Fits the calibration to what was read of VINs.
+
+    Args:
+        probs: (N, 17, 33), the characters' probabilities, given that they are legible.
+        legible: (N, 17), the probability of that.
+        vins: (N, 17), what was written.
+        class_shares: as in `VinCalibration`.
+    """
+    plain = Calibration(class_shares=class_shares)
+    plain = replace(plain, sharpness=fit_sharpness(plain, probs, legible, vins))
+    plain = replace(plain, floor=fit_floor(plain.likelihoods(probs), vins))
+    decoder = Decoder(calibration=plain)
+    decoded = decoder.decode(probs, legible)
     right = (decoded.best == vins).all(1)
-    slope, offset = fit_calibration(decoded.confidence, right)
-    return VinCalibration(slope, offset, shares, len(vins), float(right.mean()), sharpness)
+    checked = decoder.parts.prior(decoded.best)[1] > CHECKED
+    (slope, offset), (free_slope, free_offset) = (
+        fit_calibration(decoded.confidence[rows], right[rows]) for rows in (checked, ~checked)
+    )
+    return VinCalibration(
+        slope,
+        offset,
+        class_shares,
+        len(vins),
+        float(right.mean()),
+        plain.sharpness,
+        plain.floor,
+        free_slope,
+        free_offset,
+    )
 
 
-def sample_vins(priors: Priors, count: int, rng: np.random.Generator) -> Labels:
-    """VINs as the priors believe them to be: int64 (count, 17) class labels."""
-    vins = np.empty((count, VIN_LENGTH), np.int64)
-    codes = rng.choice(priors.wmi.size, count, p=priors.wmi.ravel() / priors.wmi.sum())
-    vins[:, 0], vins[:, 1], vins[:, 2] = np.unravel_index(codes, priors.wmi.shape)
-    for position in range(3, VIN_LENGTH):
-        shares = priors.free_check if position == CHECK_POSITION else priors.positions[position]
-        vins[:, position] = rng.choice(NUM_CLASSES, count, p=shares / shares.sum())
-    has_check = rng.random(count) < priors.check_rates[priors.group[vins[:, 0]]]
+def sample_vins(parts: Parts, count: int, rng: np.random.Generator) -> Labels:
+    """VINs as a belief has them: int64 (count, 17) class labels."""
+    chosen = rng.choice(len(parts), count, p=parts.weights)
+    drawn = rng.random((count, VIN_LENGTH, 1))
+    vins: Labels = (parts.shares[parts.rows[chosen]].cumsum(2) < drawn).sum(2).clip(max=NUM_CLASSES - 1)
+    has_check = rng.random(count) < parts.check_rates[chosen]
     vins[has_check, CHECK_POSITION] = check_labels(vins[has_check])
-    filled = np.flatnonzero(rng.random(count) < priors.filler_rates[priors.group[vins[:, 0]]])
-    vins[filled[:, None], FILLED] = FILLER
-    vins[filled, CHECK_POSITION] = rng.choice(NUM_CLASSES, len(filled), p=priors.filled_check)
     return vins
 
 
-def fit_sharpness(likelihoods: NDArray[np.float64], labels: Labels) -> float:
-    """The power of likelihoods (..., 33) that makes their labels (...) the most probable, 0.5 to 3."""
-    from scipy.optimize import minimize_scalar
-
-    logs = np.log(np.maximum(likelihoods, 1e-12))
-
-    def loss(power: float) -> float:
-        scaled = power * logs
-        chosen = np.take_along_axis(scaled, labels[..., None], -1)[..., 0]
-        return float((np.logaddexp.reduce(scaled, -1) - chosen).mean())
-
-    return float(minimize_scalar(loss, bounds=(0.5, 3.0), method="bounded").x)
+def sample_real(real: RealVins, count: int, rng: np.random.Generator) -> Labels:
+    """Real VINs, int64 (count, 17) class labels: six in ten from North America, as far as there are others."""
+    american = real.regions == "north-america"
+    weights = np.where(american, _AMERICAN / max(american.sum(), 1), (1 - _AMERICAN) / max((~american).sum(), 1))
+    return real.labels[rng.choice(len(real), count, p=weights / weights.sum())]
 
 
-def fit_calibration(probs: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
-    """The slope and offset of the log odds with the lowest negative log likelihood; the slope stays above 0."""
+def fit_sharpness(plain: Calibration, probs: Floats, legible: Floats, vins: Labels) -> float:
+    """Of `SHARPNESSES` the power that makes the VINs that were written the most probable."""
+    parts = Decoder().parts
+    losses = []
+    for power in SHARPNESSES:
+        ink = replace(plain, sharpness=power).ink(probs[:_SHARPNESS_VINS], legible[:_SHARPNESS_VINS])
+        loss = 0.0
+        for start in range(0, len(ink), 64):
+            lattice, own = Lattice(ink[start : start + 64], parts), vins[start : start + 64][: len(ink) - start]
+            share = lattice.scores(own, np.arange(len(own))) / lattice.total
+            loss -= float(np.log(np.maximum(share, 1e-9)).sum())
+        losses.append(loss)
+    return SHARPNESSES[int(np.argmin(losses))]
+
+
+def fit_floor(likelihoods: Floats, labels: Labels) -> float:
+    """Of `FLOORS` the share, spread over all characters, that makes the labels (...) of sure cells the most probable.
+
+    Sure are those whose best character has `SURE` and more. A cell that is wrong although it says that it cannot be
+    costs what the logarithm of the share does, and each of all the others costs the share: so the tails are measured
+    rather than guessed. No share is less than one error in as many cells as were looked at.
+    """
+    own = np.take_along_axis(likelihoods, labels[..., None], -1)[..., 0][likelihoods.max(-1) >= SURE]
+    tried = [share for share in FLOORS if share * len(own) >= 1] or [FLOORS[-1]]
+    losses = [-np.log((1 - share) * own + share / NUM_CLASSES).mean() if len(own) else 0.0 for share in tried]
+    return tried[int(np.argmin(losses))]
+
+
+def fit_calibration(probs: Floats, right: NDArray[np.bool_]) -> tuple[float, float]:
+    """The slope and offset of the log odds with the lowest negative log likelihood; the slope stays above 0.
+
+    Without right and wrong ones nothing can be fitted, and probabilities stay as they are.
+    """
     from scipy.optimize import minimize
 
+    if right.all() or not right.any():
+        return 1.0, 0.0
     clipped = np.clip(probs, 1e-12, 1 - 1e-12)
     odds = np.log(clipped) - np.log1p(-clipped)
 
-    def loss(parameters: NDArray[np.float64]) -> float:
+    def loss(parameters: Floats) -> float:
         logits = np.exp(parameters[0]) * odds + parameters[1]
         return float(np.mean(np.logaddexp(0, np.where(right, -logits, logits))))
 

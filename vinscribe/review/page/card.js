@@ -1,6 +1,7 @@
 // Draws a card: the strip as scanned, each cell above its character, the likely characters of open ones as keys.
 
 import { byId, el } from "./dom.js";
+import { markModel } from "./model.js";
 import { TEXTS } from "./texts.js";
 import { CHARSET, LENGTH, checkState } from "./vin.js";
 
@@ -80,7 +81,7 @@ export class CardView {
     element.style.width = `${100 * width}%`;
   }
 
-  /** Brings characters, cursor and check digit up to date. */
+  /** Brings characters, cursor, check digit and the mark of the model up to date. */
   update(entry) {
     this.columns.forEach(({ box, slot, keys, choices }, place) => {
       const char = entry.chars[place];
@@ -96,6 +97,7 @@ export class CardView {
     const state = checkState(entry.vin);
     byId("check").dataset.state = state;
     byId("check").textContent = TEXTS[CHECK_TEXTS[state]];
+    markModel(entry.vin);
     byId("how").textContent = this.how(entry);
     this.follow(entry.at);
   }

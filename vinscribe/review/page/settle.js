@@ -200,7 +200,8 @@ export class Settle {
   sendOff(card, what, content, answers) {
     this.leaving.add(card.id);
     const sent = this.outbox.send(async () => {
-      await post(`/api/cards/${card.id}/${what}`, { ...content, lease: card.lease });
+      const said = await post(`/api/cards/${card.id}/${what}`, { ...content, lease: card.lease });
+      if (said?.mark && byId("notice").hidden) notice(TEXTS.settledAgainst(content.vin));
       if (answers) this.changed();
     }, answers);
     sent.then(() => this.leaving.delete(card.id));

@@ -47,6 +47,7 @@ export const TEXTS = {
   checkValid: "Check digit: valid",
   checkInvalid: "Check digit: not valid",
   checkNone: "Check digit: this maker need not write one",
+  noSuchModel: "No such model of this maker: compare characters 4 to 8",
 
   settle: "Settle",
   zoom: "Zoom",
@@ -64,6 +65,7 @@ export const TEXTS = {
   full: "All 17 are there. Enter settles; arrows choose a character to change.",
   stillOpen: (count) => `Not settled: ${some(count, "character is", "characters are")} still open.`,
   lookAgain: "This check digit is not valid, and this maker writes one. Look once more; Enter again settles the card as it stands.",
+  settledAgainst: (vin) => `${vin}: no such model of this maker, as far as is known. It counts all the same; Undo brings the card back.`,
   pasted: "That is no VIN of 17 characters.",
   skipped: "Skipped: it comes again at the end.",
   blind: "The scan cannot be shown, so the card cannot be settled. Skip it.",
