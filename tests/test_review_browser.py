@@ -68,13 +68,13 @@ def test_a_vin_without_a_known_model_is_marked_and_counts(office: Office) -> Non
     ann.press(*"1HGCM82633A004352")
     assert ann.page.get_attribute("#check", "data-state") == "valid"
     ann.press("Home", *["ArrowRight"] * 3, "X", "X")
-    ann.page.wait_for_function("document.querySelector('#model').textContent.startsWith('No such model')")
+    ann.page.wait_for_function("() => document.querySelector('#model').textContent.startsWith('No such model')")
     ann.press("Home", *["ArrowRight"] * 3, "C", "M")
     assert ann.page.inner_text("#model") == ""
     ann.press("Home", *["ArrowRight"] * 3, "X", "X", "Enter", "Enter")  # the second Enter is for the check digit
     ann.wait_until_saved()
     assert office.answers(1) == [("Ann", "settle", "1HGXX82633A004352")]
-    ann.page.wait_for_function("document.querySelector('#notice').textContent.includes('no such model')")
+    ann.page.wait_for_function("() => document.querySelector('#notice').textContent.includes('no such model')")
 
 
 def test_mistyping(office: Office) -> None:

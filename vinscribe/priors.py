@@ -94,7 +94,7 @@ HABITS = {
 }  # fmt: skip
 """How a maker's code begins -> how often it writes a check digit in VINs that no schema lists, where that is known."""
 
-LISTED_CHECK_RATE = 0.99
+LISTED_CHECK_RATE = 0.997
 """How often a VIN that is as a schema says has a check digit."""
 
 UNKNOWN_WMI = 0.05
@@ -297,8 +297,8 @@ def _makers(groups: tuple[Group, ...], names: list[str], links: Ints) -> Makers:
             own = np.where(chosen & (group == number), frequency, 0)
             weights += members.share * (1 - UNKNOWN_WMI) * share * own / max(own.sum(), 1e-12)
     rates = np.array([members.check_rate for members in groups])[group]
-    for beginning, rate in HABITS.items():
-        rates[[name.startswith(beginning) for name in names]] = rate
+    for number, name in enumerate(names):
+        rates[number] = HABITS.get(name[:3], HABITS.get(name[:2], rates[number]))
     return Makers(
         codes,
         group,
@@ -361,7 +361,8 @@ def _add_listed(draft: Draft, knowledge: Knowledge, makers: Makers, names: list[
     # A maker of whom schemas say nothing of positions 4 to 8 is not listed.
     makers.listed[np.bincount(maker, weight, len(names)) == 0] = 0
     draft.add(rows, (makers.weights * makers.listed)[maker[link]] * weight[link] * share, LISTED_CHECK_RATE)
-    return _average_rows(draft, knowledge, sizes, maker, links[:, 1], weight, len(names))
+    large = makers.codes[maker, 3] < 0  # of small makers nothing but what is listed is asked
+    return _average_rows(draft, knowledge, sizes, maker[large], links[large, 1], weight[large], len(names))
 
 
 def _average_rows(
@@ -374,13 +375,12 @@ def _average_rows(
     even = member / np.maximum(member.sum(1, keepdims=True), 1)
     counts = (knowledge.box_counts / np.repeat(sizes, np.diff(knowledge.first_box)))[:, None]
     present, first = np.unique(maker, return_index=True)
-    averages = np.empty((count, knowledge.boxes.shape[1]), np.int64)
+    averages = np.zeros((count, knowledge.boxes.shape[1]), np.int64)
     for position, column in enumerate(knowledge.boxes.T):
         of_schema = np.add.reduceat(counts * even[column], knowledge.first_box[filled])
         sums = np.add.reduceat(weights[:, None] * of_schema[place], first)
-        shares = np.full((count, NUM_CLASSES), 1 / NUM_CLASSES)
-        shares[present] = (1 - _OUTSIDE) * sums / sums.sum(1, keepdims=True) + _OUTSIDE / NUM_CLASSES
-        averages[:, position] = draft.table(shares)
+        shares = (1 - _OUTSIDE) * sums / sums.sum(1, keepdims=True) + _OUTSIDE / NUM_CLASSES
+        averages[present, position] = draft.table(shares)
     return averages
 
 

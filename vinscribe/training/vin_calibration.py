@@ -2,9 +2,10 @@
 
 The VINs are real ones where a list of them is at hand (the half for fitting, see `vinscribe.training.real_vins`), else
 drawn as the decoder believes them to be. Most are written with recorded pen strokes on drawn cards, one writer, pen and
-scan for each VIN, as they will be read; the others are validation pictures of EMNIST, as they are or in rendered cells.
-What the decoder makes of them, against what was written, gives the calibration. Recorded characters that do not show
-their label are left out.
+scan for each VIN, as they will be read; the others are validation pictures of EMNIST as they are. Without recorded
+strokes they are EMNIST's pictures, as they are and in rendered cells, which are harder than any card's. What the
+decoder makes of them, against what was written, gives the calibration. Recorded characters that do not show their label
+are left out.
 """
 
 from collections.abc import Callable
@@ -45,7 +46,7 @@ FLOORS = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
 SURE = 0.999
 """Least probability of the best character in a cell that the share is fitted to."""
 
-_CARDS = 3  # for each VIN of bare glyphs and each in rendered cells
+_CARDS = 4  # for each VIN of bare glyphs
 _SHARPNESS_VINS = 2400  # that sharpnesses are compared on
 _AMERICAN = 0.6  # of the real VINs that are drawn; the others come from elsewhere
 
@@ -80,7 +81,7 @@ def calibrate_vins(
     Args:
         probs_of: cells (N, 1, size_px, size_px) uint8 -> calibrated probabilities (N, 34).
         data: whose validation pictures and strokes are used.
-        settings: how cells are rendered.
+        settings: how cells are rendered where there are no strokes.
         size_px: the network's input side.
         class_shares: (33,), how often each character was drawn in training.
         num_vins: of all kinds; `NUM_VINS` if None.
@@ -93,9 +94,11 @@ def calibrate_vins(
 
     num_vins = NUM_VINS if num_vins is None else num_vins
     rng = np.random.default_rng([seed, num_vins])
-    kinds = [_emnist(data, None), _emnist(data, replace(settings, bare=0.0))]
+    kinds = [_emnist(data, None)]
     if data.validation_strokes:
         kinds += [_cards(data.validation_strokes)] * _CARDS
+    else:
+        kinds.append(_emnist(data, replace(settings, bare=0.0)))
     vins = sample_vins(Decoder().parts, num_vins, rng) if real is None else sample_real(real, num_vins, rng)
     probs = np.empty((len(vins), VIN_LENGTH, NUM_CLASSES))
     legible = np.empty((len(vins), VIN_LENGTH))
