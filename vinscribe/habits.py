@@ -9,6 +9,7 @@ Source: I. Witten, T. Bell, "The zero-frequency problem", IEEE Transactions on I
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vinscribe.charset import NUM_CLASSES, label_of
 from vinscribe.parts import DESCRIPTOR, PLANT_POSITION, Floats, Ints, sums_by
@@ -64,9 +65,10 @@ def with_register(draft: Draft, register: Register) -> None:
     draft.add(rows, share * (1 - known) * like, rates)
 
 
-def _number(codes: Ints) -> Ints:
+def _number(codes: NDArray[np.integer]) -> Ints:
     """Makers' codes (K, 3) as numbers (K,)."""
-    return (codes[:, 0] * NUM_CLASSES + codes[:, 1]) * NUM_CLASSES + codes[:, 2]
+    own = codes.astype(np.int64)
+    return (own[:, 0] * NUM_CLASSES + own[:, 1]) * NUM_CLASSES + own[:, 2]
 
 
 def _base(draft: Draft, makers: Ints) -> tuple[Floats, Floats]:
@@ -79,7 +81,7 @@ def _base(draft: Draft, makers: Ints) -> tuple[Floats, Floats]:
     return weights, np.where(weights > 0, rates / np.maximum(weights, 1e-300), 0.5)
 
 
-def _found(rows: Ints, makers: Ints) -> tuple[Ints, Ints]:
+def _found(rows: NDArray[np.int32], makers: Ints) -> tuple[Ints, Ints]:
     """The parts (Q, 17) that are of one of these makers, and of which."""
     heads = rows[:, :3]
     single = np.flatnonzero((heads < NUM_CLASSES).all(1))

@@ -22,7 +22,7 @@ NEGLIGIBLE = 3e-5
 """Share of the sum that strings of parts which are left out can have at most."""
 
 _FIRST_PARTS = 3  # of each reading, the heaviest: the best strings of others are only sought if they can be better
-_LEAST, _LESS = 1e-3, 0.05  # of what is negligible: less than this is not looked at, and how much less at each retry
+_LEAST, _LESS = 1e-4, 0.02  # of what is negligible: less than this is not looked at, and how much less at each retry
 _ATTEMPTS = 4  # at the last one all that a search may look at is looked at
 _MOST_LISTS = 10  # of parts of a reading: with more, hardly anything can be read
 _LONGER = 4  # times as long lists where the best string could be in none of them

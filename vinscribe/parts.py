@@ -49,13 +49,14 @@ class Parts:
 
     Attributes:
         shares: float64 (T, 33), rows add up to 1.
-        rows: int32 (Q, 17), row of ``shares`` for each position; at position 9, where it is no check digit.
+        rows: uint16 (int32 where there are more) (Q, 17), row of ``shares`` for each position; at position 9, where it
+            is no check digit.
         weights: float64 (Q,), add up to 1.
         check_rates: float64 (Q,), how often position 9 is a check digit, in [0, 1].
     """
 
     shares: Floats
-    rows: NDArray[np.int32]
+    rows: NDArray[np.integer]
     weights: Floats
     check_rates: Floats
 
@@ -63,10 +64,11 @@ class Parts:
     def of(cls, shares: Floats, rows: NDArray[np.integer], weights: Floats, check_rates: Floats) -> "Parts":
         """Parts, sorted by their families; those without weight are left out."""
         keep = weights > 0
-        rows, weights, check_rates = rows[keep], weights[keep], check_rates[keep]
-        narrow = _is_narrow(_masks(shares)[rows])
+        rows = rows.astype(_smallest(len(shares)))[keep]
+        weights, check_rates = weights[keep], check_rates[keep]
+        narrow = _is_narrow(_masks(shares), rows)
         order = np.lexsort([*rows[:, BRANCH[::-1]].T, narrow, *rows[:, TAIL[::-1]].T, _codes_of_rows(shares, rows)])
-        return cls(shares, rows[order].astype(np.int32), weights[order] / weights.sum(), check_rates[order])
+        return cls(shares, rows[order], weights[order] / weights.sum(), check_rates[order])
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -77,17 +79,17 @@ class Parts:
         return [_distinct(np.append(self.rows[:, p], self.family_rows[:, p])) for p in range(VIN_LENGTH)]
 
     @cached_property
-    def places(self) -> NDArray[np.int32]:
+    def places(self) -> NDArray[np.integer]:
         """(17, Q): where each part's row stands in ``used``."""
         return self._places(self.rows)
 
     @cached_property
-    def family_places(self) -> NDArray[np.int32]:
+    def family_places(self) -> NDArray[np.integer]:
         """(17, F): where each family's row stands in ``used``."""
         return self._places(self.family_rows)
 
-    def _places(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
-        places = np.empty((VIN_LENGTH, len(rows)), np.int32)
+    def _places(self, rows: NDArray[np.integer]) -> NDArray[np.integer]:
+        places = np.empty((VIN_LENGTH, len(rows)), _smallest(max(map(len, self.used))))
         where = np.empty(len(self.all_shares), np.int32)
         for position, used in enumerate(self.used):
             where[used] = np.arange(len(used))
@@ -98,16 +100,13 @@ class Parts:
     # somewhere in positions 4 to 8, or none of them. Branches: parts of a family, with the same ones at positions 4, 5.
 
     @cached_property
-    def _masks(self) -> NDArray[np.uint64]:
-        """(Q, 17): the characters that a part has at each position, bit c for class label c."""
-        return _masks(self.shares)[self.rows]
-
-    @cached_property
     def first_part(self) -> Ints:
         """(F + 1,): parts first_part[f] to first_part[f + 1] are family f."""
-        key = np.column_stack([self.rows[:, [*MAKER, *TAIL]], _is_narrow(self._masks)])
-        starts = np.flatnonzero(np.append(True, (key[1:] != key[:-1]).any(1)))
-        return np.append(starts, len(self))
+        narrow = _is_narrow(_masks(self.shares), self.rows)
+        begins = np.append(True, narrow[1:] != narrow[:-1])
+        for position in (*MAKER, *TAIL):
+            begins[1:] |= self.rows[1:, position] != self.rows[:-1, position]
+        return np.append(np.flatnonzero(begins), len(self))
 
     @cached_property
     def first_branch(self) -> Ints:
@@ -128,7 +127,7 @@ class Parts:
         return sums
 
     @cached_property
-    def tails(self) -> tuple[NDArray[np.int32], Ints]:
+    def tails(self) -> tuple[NDArray[np.integer], Ints]:
         """Places (V, 6) in ``used`` of the serial number's distributions, distinct; and which (F,) each family has."""
         tails, which = np.unique(self.family_places[TAIL, :].T, axis=0, return_inverse=True)
         return tails, which.reshape(-1)
@@ -143,11 +142,11 @@ class Parts:
     def _bounding(self) -> tuple[Floats, NDArray[np.int32]]:
         """Distributions (T + E, 33) and the rows (F, 17) of each family, see `family_rows`."""
         first = self.first_part[:-1]
-        rows = self.rows[first].copy()
+        rows = self.rows[first].astype(np.int32)
         extra: list[Floats] = []
-        size = len(self.shares)
+        size, masks = len(self.shares), _masks(self.shares)
         for position in (*DESCRIPTOR, PLANT_POSITION):
-            sets, place = np.unique(np.bitwise_or.reduceat(self._masks[:, position], first), return_inverse=True)
+            sets, place = np.unique(np.bitwise_or.reduceat(masks[self.rows[:, position]], first), return_inverse=True)
             rows[:, position] = place + size
             extra.append(_members(sets))
             size += len(sets)
@@ -261,9 +260,10 @@ def _codes_of_rows(shares: Floats, rows: NDArray[np.integer]) -> Ints:
     return found
 
 
-def _is_narrow(masks: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """(Q,): whether parts with these sets (Q, 17) lack a character somewhere in positions 4 to 8."""
-    narrow: NDArray[np.bool_] = (masks[:, DESCRIPTOR] != np.uint64(2**NUM_CLASSES - 1)).any(1)
+def _is_narrow(masks: NDArray[np.uint64], rows: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """(Q,): whether parts (Q, 17), rows of these sets (T,), lack a character somewhere in positions 4 to 8."""
+    lacking = masks != np.uint64(2**NUM_CLASSES - 1)
+    narrow: NDArray[np.bool_] = lacking[rows[:, DESCRIPTOR]].any(1)
     return narrow
 
 
@@ -279,6 +279,11 @@ def _members(masks: NDArray[np.uint64]) -> Floats:
     return ((masks[:, None] >> np.arange(NUM_CLASSES, dtype=np.uint64)) & np.uint64(1)).astype(np.float64)
 
 
-def _distinct(rows: NDArray[np.int32]) -> NDArray[np.int32]:
+def _smallest(count: int) -> type[np.integer]:
+    """The type that holds the numbers up to ``count``: there are millions of them."""
+    return np.uint16 if count < 1 << 16 else np.int32
+
+
+def _distinct(rows: NDArray[np.integer]) -> NDArray[np.int32]:
     """The distinct numbers, rising."""
     return np.flatnonzero(np.bincount(rows)).astype(np.int32)

@@ -161,7 +161,7 @@ class Draft:
     def __init__(self) -> None:
         self._tables: list[Floats] = [np.eye(NUM_CLASSES)]
         self._size = NUM_CLASSES
-        self.blocks: list[tuple[Ints, Floats, Floats]] = []
+        self.blocks: list[tuple[NDArray[np.int32], Floats, Floats]] = []
         """Rows (Q, 17), weights (Q,), check rates (Q,) of each."""
         self.usual = self.table(_usual_shares())
         """(17,): rows of what is usual at each position; of the first three, anything."""
@@ -177,9 +177,11 @@ class Draft:
         """Adds one distribution (33,): its row."""
         return int(self.table(shares[None])[0])
 
-    def add(self, rows: Ints, weights: Floats, check_rates: Floats | float) -> None:
+    def add(self, rows: NDArray[np.integer], weights: Floats, check_rates: Floats | float) -> None:
         """Adds parts."""
-        self.blocks.append((rows, weights, np.broadcast_to(np.asarray(check_rates, np.float64), weights.shape)))
+        self.blocks.append(
+            (rows.astype(np.int32), weights, np.broadcast_to(np.asarray(check_rates, np.float64), weights.shape))
+        )
 
     def parts(self) -> Parts:
         """What was added."""
@@ -344,7 +346,7 @@ def _add_listed(draft: Draft, knowledge: Knowledge, makers: Makers, names: list[
     links = knowledge.links[sizes[knowledge.links[:, 1]] > 0]
     maker = _places(knowledge, names)[links[:, 0]]
     by_year = _year_weights(links, maker, sizes[links[:, 1]] ** _SCHEMA_POWER, len(names))
-    by_code = by_year[:, :_CYCLE] + by_year[:, _CYCLE:]
+    by_code = by_year[:, :_CYCLE].astype(np.float64) + by_year[:, _CYCLE:]
     weight = by_code.sum(1)
     years = np.zeros((len(links), NUM_CLASSES))
     years[:, [label_of(char) for char in YEAR_CODES]] = (by_code / np.maximum(weight, 1e-300)[:, None]).round(6)
@@ -355,7 +357,7 @@ def _add_listed(draft: Draft, knowledge: Knowledge, makers: Makers, names: list[
         knowledge.first_box[links[:, 1]].astype(np.int64), knowledge.first_box[links[:, 1] + 1].astype(np.int64)
     )
     share = knowledge.box_counts[box] / sizes[links[link, 1]]
-    rows = own[maker[link]].copy()
+    rows = own.astype(np.int32)[maker[link]]
     rows[:, 3:CHECK_POSITION] = sets[knowledge.boxes[box]]
     rows[:, YEAR_POSITION] = year_rows[link]
     # A maker of whom schemas say nothing of positions 4 to 8 is not listed.
@@ -384,19 +386,21 @@ def _average_rows(
     return averages
 
 
-def _year_weights(links: NDArray[np.int32], maker: Ints, sizes: Floats, count: int) -> Floats:
-    """(L, 60): the share of its maker's VINs that each link has in each year from 1980; a maker's add up to 1."""
+def _year_weights(links: NDArray[np.int32], maker: Ints, sizes: Floats, count: int) -> NDArray[np.float32]:
+    """(L, 60): the share of its maker's VINs that each link has in each year from 1980; a maker's add up to 1.
+
+    ``maker`` (L,) is rising.
+    """
     calendar = np.arange(_FIRST_YEAR, _LAST_YEAR + 1)
     active = (links[:, 2, None] <= calendar) & (calendar <= links[:, 3, None])
-    weights = active * sizes[:, None]
-    order = np.argsort(maker, kind="stable")
-    present, first = np.unique(maker[order], return_index=True)
-    totals = np.zeros((count, len(calendar)))
-    totals[present] = np.add.reduceat(weights[order], first)
-    prior = np.where(calendar < _OLD, _OLD_SHARE, 1.0) * (totals > 0)
+    weights = np.where(active, sizes[:, None], 0).astype(np.float32)
+    present, first = np.unique(maker, return_index=True)
+    totals = np.zeros((count, len(calendar)), np.float32)
+    totals[present] = np.add.reduceat(weights, first)
+    prior = np.where(calendar < _OLD, np.float32(_OLD_SHARE), np.float32(1)) * (totals > 0)
     prior /= np.maximum(prior.sum(1, keepdims=True), 1e-12)
-    shares: Floats = weights / np.maximum(totals, 1e-12)[maker] * prior[maker]
-    return shares
+    weights *= (prior / np.maximum(totals, 1e-12)).astype(np.float32)[maker]
+    return weights
 
 
 def members(sets: NDArray[np.uint64]) -> Floats:
