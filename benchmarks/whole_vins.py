@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 import cv2
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -107,9 +108,17 @@ def place_of(vins: VinSet[Vins], key: str, scratch: Path) -> Path:
 def making(model: Path, sources: Sequence[Path], seed: int, drawn_by: Sequence[Path] = ()) -> str:
     """All that a reading depends on but the VINs: weights, programs (``drawn_by``: others), sizes of sources, seed."""
     programs = [Path(__file__).with_name(name) for name in _DRAWN_BY] + [ROOT / "vinscribe" / name for name in _READ_BY]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in [model, *programs, *drawn_by]))
+    digest = hashlib.sha256(_weights(model) + b"".join(path.read_bytes() for path in [*programs, *drawn_by]))
     sizes = [path.stat().st_size for path in sources]
     return f"{digest.hexdigest()} {sizes} {seed} {cv2.__version__} {np.__version__}"
+
+
+def _weights(path: Path) -> bytes:
+    """A model file without its metadata: a confidence that is calibrated anew changes nothing that is read."""
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
 
 
 def microseconds_per_vin(decoder: Decoder, probs: Floats, legible: Floats) -> float:

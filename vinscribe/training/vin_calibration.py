@@ -46,6 +46,9 @@ FLOORS = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
 SURE = 0.999
 """Least probability of the best character in a cell that the share is fitted to."""
 
+LIKELY = 0.9
+"""Least confidence of the readings that slope and offset are fitted to: what is accepted is decided among them."""
+
 _CARDS = 4  # for each VIN of bare glyphs
 _SHARPNESS_VINS = 2400  # that sharpnesses are compared on
 _AMERICAN = 0.6  # of the real VINs that are drawn; the others come from elsewhere
@@ -124,9 +127,9 @@ def fit_vins(probs: Floats, legible: Floats, vins: Labels, class_shares: tuple[f
     decoder = Decoder(calibration=plain)
     decoded = decoder.decode(probs, legible)
     right = (decoded.best == vins).all(1)
-    checked = decoder.parts.prior(decoded.best)[1] > CHECKED
+    checked, likely = decoder.parts.prior(decoded.best)[1] > CHECKED, decoded.confidence >= LIKELY
     (slope, offset), (free_slope, free_offset) = (
-        fit_calibration(decoded.confidence[rows], right[rows]) for rows in (checked, ~checked)
+        fit_calibration(decoded.confidence[rows], right[rows]) for rows in (checked & likely, ~checked & likely)
     )
     return VinCalibration(
         slope,
