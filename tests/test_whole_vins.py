@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from drawn import draw, write_model
+from drawn import METADATA, draw, write_model
 from emnist_archive import glyphs, write_archive
 
 from vinscribe.charset import CHARSET, ILLEGIBLE, NUM_OUTPUTS
@@ -298,10 +298,12 @@ def test_what_was_read_is_kept_until_something_changes(tmp_path: Path) -> None:
     assert reader.calls == 3 * once
     weights, source = tmp_path / "model", tmp_path / "source"
     keys = []
-    for seed, content in ((0, "a"), (1, "a"), (1, "b")):
-        weights.write_text(content)
+    for seed, size in ((0, 28), (1, 28), (1, 40)):
+        write_model(weights, size=size)
         source.write_text("data")
         keys.append(whole_vins.making(weights, [source], seed))
+    write_model(weights, metadata=METADATA | {"vins": "null"}, size=40)
+    assert whole_vins.making(weights, [source], 1) == keys[-1]  # what is calibrated anew reads the same
     source.write_text("more data")
     assert len({*keys, whole_vins.making(weights, [source], 1)}) == 4
 
