@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from vinscribe.beliefs import market_parts
 from vinscribe.charset import CHARSET, NUM_CLASSES, label_of
 from vinscribe.decode import Decoder
 from vinscribe.knowledge import released
-from vinscribe.priors import market_parts
 from vinscribe.register import Register
 from vinscribe.vin import CHECK_POSITION, check_digit
 

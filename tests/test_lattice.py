@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vinscribe.beliefs import market_parts
 from vinscribe.charset import CHARSET, NUM_CLASSES, label_of
 from vinscribe.knowledge import Knowledge, released
 from vinscribe.lattice import NEGLIGIBLE, Lattice
 from vinscribe.parts import Parts
-from vinscribe.priors import MARKETS, market_parts
+from vinscribe.priors import MARKETS
 from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_digit
 
 WRITTEN = ("1HGCM82633A004352", "JTDKB20U993012345", "WVWZZZ1JZXW000001", "1M8GDM9AXKP042788", "5YJ3E1EA7JF000001")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from emnist_archive import glyphs
 
+from vinscribe.beliefs import market_parts
 from vinscribe.charset import CHARSET, NUM_CLASSES, NUM_OUTPUTS
 from vinscribe.decode import Calibration
 from vinscribe.knowledge import Knowledge, released
-from vinscribe.priors import market_parts
 from vinscribe.training.augment import AugmentSettings
 from vinscribe.training.batches import Data
 from vinscribe.training.dataset import Split

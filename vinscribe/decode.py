@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vinscribe.beliefs import market_parts
 from vinscribe.charset import CHARSET, NUM_CLASSES
 from vinscribe.errors import ModelError, UsageError
 from vinscribe.expected import ExpectedVins
 from vinscribe.knowledge import Knowledge, released
 from vinscribe.lattice import Lattice
 from vinscribe.parts import Floats, Ints
-from vinscribe.priors import UNLISTED, market_parts
+from vinscribe.priors import UNLISTED
 from vinscribe.stages import stage
 from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_digit, has_valid_check_digit
 

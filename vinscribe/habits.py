@@ -11,9 +11,10 @@ Source: I. Witten, T. Bell, "The zero-frequency problem", IEEE Transactions on I
 import numpy as np
 from numpy.typing import NDArray
 
+from vinscribe.beliefs import Draft
 from vinscribe.charset import NUM_CLASSES, label_of
 from vinscribe.parts import DESCRIPTOR, PLANT_POSITION, Floats, Ints, sums_by
-from vinscribe.priors import Draft, digits
+from vinscribe.priors import digits
 from vinscribe.register import Register
 from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, YEAR_CODES, YEAR_POSITION
 
