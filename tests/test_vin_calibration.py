@@ -74,6 +74,15 @@ def written(vins, power, rng):
     return timid / timid.sum(2, keepdims=True)
 
 
+def test_a_limited_slope_is_made_up_for_by_the_offset():
+    rng = np.random.default_rng(1)
+    odds = rng.normal(2, 3, 40_000)
+    right = rng.random(len(odds)) < 1 / (1 + np.exp(-(1.6 * odds + 0.5)))
+    slope, offset = fit_calibration(1 / (1 + np.exp(-odds)), right, most=1.0)
+    assert slope == 1
+    assert (1 / (1 + np.exp(-(odds + offset)))).mean() == pytest.approx(right.mean(), abs=0.005)
+
+
 @pytest.mark.parametrize("power", [1.0, 1.3])
 def test_fit_finds_the_sharpness(power):
     rng = np.random.default_rng(2)

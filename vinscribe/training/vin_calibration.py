@@ -49,6 +49,9 @@ SURE = 0.999
 LIKELY = 0.9
 """Least confidence of the readings that slope and offset are fitted to: what is accepted is decided among them."""
 
+MOST_SLOPE = 1.0
+"""Largest slope: few hundred readings do not make the sure ones surer than what is believed."""
+
 _CARDS = 4  # for each VIN of bare glyphs
 _SHARPNESS_VINS = 2400  # that sharpnesses are compared on
 _AMERICAN = 0.6  # of the real VINs that are drawn; the others come from elsewhere
@@ -129,7 +132,8 @@ def fit_vins(probs: Floats, legible: Floats, vins: Labels, class_shares: tuple[f
     right = (decoded.best == vins).all(1)
     checked, likely = decoder.parts.prior(decoded.best)[1] > CHECKED, decoded.confidence >= LIKELY
     (slope, offset), (free_slope, free_offset) = (
-        fit_calibration(decoded.confidence[rows], right[rows]) for rows in (checked & likely, ~checked & likely)
+        fit_calibration(decoded.confidence[rows], right[rows], MOST_SLOPE)
+        for rows in (checked & likely, ~checked & likely)
     )
     return VinCalibration(
         slope,
@@ -189,12 +193,12 @@ def fit_floor(likelihoods: Floats, labels: Labels) -> float:
     return tried[int(np.argmin(losses))]
 
 
-def fit_calibration(probs: Floats, right: NDArray[np.bool_]) -> tuple[float, float]:
-    """The slope and offset of the log odds with the lowest negative log likelihood; the slope stays above 0.
+def fit_calibration(probs: Floats, right: NDArray[np.bool_], most: float = np.inf) -> tuple[float, float]:
+    """The slope, above 0 and at most ``most``, and offset of the log odds with the lowest negative log likelihood.
 
     Without right and wrong ones nothing can be fitted, and probabilities stay as they are.
     """
-    from scipy.optimize import minimize
+    from scipy.optimize import minimize, minimize_scalar
 
     if right.all() or not right.any():
         return 1.0, 0.0
@@ -206,6 +210,8 @@ def fit_calibration(probs: Floats, right: NDArray[np.bool_]) -> tuple[float, flo
         return float(np.mean(np.logaddexp(0, np.where(right, -logits, logits))))
 
     log_slope, offset = minimize(loss, np.zeros(2), method="Nelder-Mead").x
+    if np.exp(log_slope) > most:
+        return most, float(minimize_scalar(lambda offset: loss(np.array([np.log(most), offset]))).x)
     return float(np.exp(log_slope)), float(offset)
 
 
