@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from vinscribe.charset import NUM_CLASSES, label_of
+from vinscribe.charset import label_of
 from vinscribe.parts import Floats, Ints, Parts
 from vinscribe.vin import CHECK_CHARS, CHECK_POSITION, VALUES, VIN_LENGTH, WEIGHTS
 
@@ -105,13 +105,16 @@ class Pairs:
         scores[:, 0, 0] = self._weights
         for position in OTHERS:
             # [p, r, c, k]: character c behind the k-th best string whose remainder it completes to r.
-            before = (np.arange(_NUM_REMAINDERS)[:, None] - _REMAINDERS[position]) % _NUM_REMAINDERS  # (11, 33)
-            extended = scores[:, before] * self._factors[:, None, position, :, None]
-            chosen, scores = _largest(extended.reshape(num, _NUM_REMAINDERS, NUM_CLASSES * count), count)
+            possible = (self._factors[:, position] > 0).any(0)
+            possible[0] = True  # if there is none at all, strings of it score 0
+            chars = np.flatnonzero(possible)
+            before = (np.arange(_NUM_REMAINDERS)[:, None] - _REMAINDERS[position, chars]) % _NUM_REMAINDERS
+            extended = scores[:, before] * self._factors[:, None, position, chars, None]
+            chosen, scores = _largest(extended.reshape(num, _NUM_REMAINDERS, len(chars) * count), count)
             char, rank = np.divmod(chosen, count)
             remainder = before[np.arange(_NUM_REMAINDERS)[:, None], char]
             labels = labels[np.arange(num)[:, None, None], remainder, rank]
-            labels[..., position] = char
+            labels[..., position] = chars[char]
         # (P, 11, 33): what each character is worth at position 9
         ends = np.repeat((1 - self._rates)[..., None] * self._factors[:, None, CHECK_POSITION], _NUM_REMAINDERS, 1)
         ends[:, np.arange(_NUM_REMAINDERS), CHECK_LABELS] += self._rates * self._check_ink[:, CHECK_LABELS]

@@ -6,6 +6,7 @@ least that counts. What is dropped is added up, so that whoever asks knows how m
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vinscribe.pairs import CHECK_LABELS, Pairs
 from vinscribe.parts import BRANCH, DESCRIPTOR, MAKER, PLANT_POSITION, TAIL, Floats, Ints, Parts, ranges, sums_by
@@ -39,6 +40,12 @@ class PartSearch:
         for position in (*MAKER, YEAR_POSITION):
             self._families *= self._expected[position][:, parts.family_places[position]]
 
+    def _mean(self, position: int, reading: Ints, place: NDArray[np.integer]) -> Floats:
+        """(P,): the mean ink of the distributions at these places of ``Parts.used``."""
+        table = self._expected[position]
+        found: Floats = table.ravel().take(reading * table.shape[1] + place)
+        return found
+
     def heaviest(self) -> Floats:
         """(N,): a sum of some of the heaviest parts: the total is no less."""
         rows = np.arange(len(self._ink))
@@ -69,7 +76,7 @@ class PartSearch:
         row, family = np.nonzero(chosen)
         reading, worth = pending[row], bounds[row, family]
         for position in (*DESCRIPTOR, PLANT_POSITION):
-            worth = worth * self._expected[position][reading, self._parts.family_places[position][family]]
+            worth = worth * self._mean(position, reading, self._parts.family_places[position][family])
             kept = worth >= least[reading]
             missing += sums_by(reading[~kept], worth[~kept], len(missing))
             reading, family, worth = reading[kept], family[kept], worth[kept]
@@ -83,25 +90,25 @@ class PartSearch:
     def _expanded(self, reading: Ints, family: Ints, least: Floats) -> tuple[Ints, Ints, Floats, Floats]:
         """The parts of families, as `candidates` returns them."""
         parts = self._parts
-        years = self._expected[YEAR_POSITION][reading, parts.family_places[YEAR_POSITION][family]]
+        years = self._mean(YEAR_POSITION, reading, parts.family_places[YEAR_POSITION][family])
         same = self._families[reading, family] / (parts.family_weights[family] * np.maximum(years, 1e-300))
         missing = np.zeros(len(least))
         branch, span = ranges(parts.first_branch[family], parts.first_branch[family + 1])
         reading, first = reading[span], parts.first_of_branch[branch]
         same = same[span]
         for position in BRANCH:
-            same = same * self._expected[position][reading, parts.places[position][first]]
+            same = same * self._mean(position, reading, parts.places[position][first])
         most = same * parts.branch_weights[branch]
         kept = most >= least[reading]
         missing += sums_by(reading[~kept], most[~kept], len(missing))
         part, span = ranges(first[kept], parts.first_of_branch[branch[kept] + 1])
         most, reading = same[kept][span] * parts.weights[part], reading[kept][span]
         for position in (*DESCRIPTOR[len(BRANCH) :], YEAR_POSITION, PLANT_POSITION):
-            most = most * self._expected[position][reading, parts.places[position][part]]
+            most = most * self._mean(position, reading, parts.places[position][part])
             kept = most >= least[reading]
             missing += sums_by(reading[~kept], most[~kept], len(missing))
             reading, part, most = reading[kept], part[kept], most[kept]
-        free = self._expected[CHECK_POSITION][reading, parts.places[CHECK_POSITION][part]]
+        free = self._mean(CHECK_POSITION, reading, parts.places[CHECK_POSITION][part])
         rates = parts.check_rates[part]
         checks = self._ink[:, CHECK_POSITION, CHECK_LABELS].max(1)[reading]
         most = most * ((1 - rates) * free + rates * checks)

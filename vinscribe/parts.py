@@ -206,7 +206,8 @@ class Parts:
         string, part = self.containing(labels)
         worth = self.weights[part]
         for position in (*DESCRIPTOR, YEAR_POSITION, *MAKER, PLANT_POSITION, *TAIL):
-            worth = worth * self.shares[self.rows[part, position], labels[string, position]]
+            rows = self.rows[:, position].take(part).astype(np.int64)
+            worth = worth * self.shares.ravel().take(rows * NUM_CLASSES + labels[string, position])
             if position in DESCRIPTOR:  # here most parts drop out
                 kept = worth > 0
                 string, part, worth = string[kept], part[kept], worth[kept]
