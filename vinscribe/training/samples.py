@@ -64,11 +64,12 @@ _VIN_WRITER = replace(_WRITER, pen_width_spread=0.003)
 _VIN_VARIANTS = {"1": "upstroke", "4": "open"}
 _VIN_INK_BGR, _VIN_PAPER_BGR, _VIN_LINE_BGR = _INKS_BGR[1], _PAPERS_BGR[0], _PALE_BGR[1]  # a blue pen, rosy boxes
 
-# Name, seed, layout, scan, what is wrong with the VIN. The seeds were chosen by eye, for cards in many looks.
+# Name, seed, layout, scan, what is wrong with the VIN, and the VIN, of a model that there is, if not a made-up one. The
+# seeds were chosen by eye, for cards in many looks.
 _CARDS = (
-    ("boxes", 86, "boxes", "grey", None),  # also an engine number in 17 boxes
-    ("comb_struck", 66, "comb", "skewed", "struck"),  # nobody can be sure what is meant
-    ("phone", 15, "double", "phone", None),
+    ("boxes", 15, "boxes", "grey", None, "1M8GDM9AXKP042788"),  # also an engine number in boxes
+    ("comb_struck", 66, "comb", "skewed", "struck", None),  # nobody can be sure what is meant
+    ("phone", 47, "double", "phone", None, "5YJSA1DG9DFP14705"),
 )
 _CARD_DPI = 200
 
@@ -128,8 +129,8 @@ def write_card_samples(folder: str | os.PathLike[str]) -> list[Path]:
     folder, paths, truths = Path(folder), [], []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, seed, layout, scan, negative in _CARDS:
-            card = draw_card(seed, layout, scan, negative, _CARD_DPI)
+        for name, seed, layout, scan, negative, vin in _CARDS:
+            card = draw_card(seed, layout, scan, negative, _CARD_DPI, vin=vin)
             path = folder / f"{name}{card.ending}"
             path.write_bytes(card.data)
             paths.append(path)
