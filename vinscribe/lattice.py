@@ -162,6 +162,8 @@ class Lattice:
     ) -> tuple[Ints, Ints, Floats]:
         """The best strings of chosen pairs, (M, 18), reading first; of each pair (P,) the reading and last score."""
         reading, part = reading[chosen], part[chosen]
+        if not len(reading):
+            return np.empty((0, 1 + VIN_LENGTH), np.int64), reading, np.empty(0)
         labels, scores = Pairs(self.ink * allowed, self._parts, reading, part).best(length)
         kept = scores > 0
         strings = np.column_stack([np.repeat(reading, length)[kept.ravel()], labels[kept]])

@@ -28,7 +28,7 @@ class PartSearch:
 
     def __init__(self, ink: Floats, parts: Parts) -> None:
         self._ink, self._parts = ink, parts
-        self._expected = [ink[:, p] @ parts.all_shares[used].T for p, used in enumerate(parts.used)]
+        self._expected = [ink[:, position] @ table for position, table in enumerate(parts.tables)]
         """For each position (N, U): the mean ink of the characters that each distribution in use there has."""
         self._families = np.repeat(parts.family_weights[None], len(ink), 0)
         """(N, F): no family has a larger sum."""

@@ -79,6 +79,11 @@ class Parts:
         return [_distinct(np.append(self.rows[:, p], self.family_rows[:, p])) for p in range(VIN_LENGTH)]
 
     @cached_property
+    def tables(self) -> list[Floats]:
+        """For each position (33, U): the distributions in ``used``, side by side."""
+        return [np.ascontiguousarray(self.all_shares[used].T) for used in self.used]
+
+    @cached_property
     def places(self) -> NDArray[np.integer]:
         """(17, Q): where each part's row stands in ``used``."""
         return self._places(self.rows)
@@ -206,7 +211,7 @@ class Parts:
         string, part = self.containing(labels)
         worth = self.weights[part]
         for position in (*DESCRIPTOR, YEAR_POSITION, *MAKER, PLANT_POSITION, *TAIL):
-            rows = self.rows[:, position].take(part).astype(np.int64)
+            rows = self.rows[part, position].astype(np.int64)  # take would copy the whole column first
             worth = worth * self.shares.ravel().take(rows * NUM_CLASSES + labels[string, position])
             if position in DESCRIPTOR:  # here most parts drop out
                 kept = worth > 0
