@@ -2,7 +2,8 @@
 
 A part is a product over positions but for the check digit, which hangs on the other sixteen characters by the remainder
 of a weighted sum modulo 11 alone. Sums of remainders are convolutions, and those are products of discrete Fourier
-transforms of length 11; the best strings are found by dynamic programming over positions and remainders.
+transforms of length 11, exact to the rounding of the largest of the eleven; the best strings are found by dynamic
+programming over positions and remainders.
 
 Source: 49 CFR 565.15 (check digit); L. Rabiner, "A tutorial on hidden Markov models", 1989 (sums forward and backward).
 """
