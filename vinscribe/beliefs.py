@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vinscribe.charset import NUM_CLASSES, label_of
 from vinscribe.errors import UsageError
 from vinscribe.knowledge import Knowledge
-from vinscribe.parts import PLANT_POSITION, Floats, Ints, Parts, distinct, ranges
+from vinscribe.parts import Floats, Ints, Parts, distinct, members, ranges
 from vinscribe.priors import (
     FILLED,
     FILLER_SHARE_OF_FILLED,
@@ -41,7 +41,7 @@ from vinscribe.priors import (
     position_9,
     usual_shares,
 )
-from vinscribe.vin import CHECK_POSITION, YEAR_CODES, YEAR_POSITION, known_wmis
+from vinscribe.vin import CHECK_POSITION, PLANT_POSITION, YEAR_CODES, YEAR_POSITION, known_wmis
 
 if TYPE_CHECKING:
     from vinscribe.register import Register
@@ -185,19 +185,19 @@ def _known_makers(knowledge: Knowledge) -> tuple[list[str], Ints]:
 def _makers(groups: tuple[Group, ...], names: list[str], links: Ints) -> Makers:
     codes = np.array([[label_of(char) for char in name] + [-1] * (6 - len(name)) for name in names], np.int64)
     of_first = np.zeros(NUM_CLASSES, np.int64)
-    for number, members in enumerate(groups):
-        of_first[[label_of(char) for char in members.first]] = number
+    for number, alike in enumerate(groups):
+        of_first[[label_of(char) for char in alike.first]] = number
     group = of_first[codes[:, 0]]
     counted = maker_counts() if links.any() else {}
     counts = np.array([counted.get(name, 0) for name in names], np.float64)
     frequency = counts + MAKER_FLOOR * np.maximum(links, 1) ** MAKER_POWER
     small = codes[:, 3] >= 0
     weights = np.zeros(len(names))
-    for number, members in enumerate(groups):
+    for number, alike in enumerate(groups):
         for chosen, share in ((small, SMALL_MAKERS), (~small, 1 - SMALL_MAKERS)):
             own = np.where(chosen & (group == number), frequency, 0)
-            weights += members.share * (1 - UNKNOWN_WMI) * share * own / max(own.sum(), 1e-12)
-    rates = np.array([members.check_rate for members in groups])[group]
+            weights += alike.share * (1 - UNKNOWN_WMI) * share * own / max(own.sum(), 1e-12)
+    rates = np.array([alike.check_rate for alike in groups])[group]
     for number, name in enumerate(names):
         if rates[number] < REQUIRED:
             rates[number] = HABITS.get(name[:3], HABITS.get(name[:2], rates[number]))
@@ -205,9 +205,9 @@ def _makers(groups: tuple[Group, ...], names: list[str], links: Ints) -> Makers:
         codes,
         group,
         weights,
-        np.where(small, 1.0, np.array([members.listed for members in groups])[group]) * (links > 0),
+        np.where(small, 1.0, np.array([alike.listed for alike in groups])[group]) * (links > 0),
         rates,
-        np.array([members.filler_rate for members in groups])[group],
+        np.array([alike.filler_rate for alike in groups])[group],
     )
 
 
@@ -301,9 +301,3 @@ def _year_weights(links: NDArray[np.int32], maker: Ints, sizes: Floats, count: i
     prior /= np.maximum(prior.sum(1, keepdims=True), 1e-12)
     weights *= (prior / np.maximum(totals, 1e-12)).astype(np.float32)[maker]
     return weights
-
-
-def members(sets: NDArray[np.uint64]) -> Floats:
-    """Sets of characters (K,), as in `Knowledge` -> (K, 33), 1 for each character in a set."""
-    bits = sets[:, None] >> np.arange(NUM_CLASSES, dtype=np.uint64)
-    return (bits & np.uint64(1)).astype(np.float64)

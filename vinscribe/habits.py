@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from vinscribe.beliefs import Draft
 from vinscribe.charset import NUM_CLASSES, label_of
-from vinscribe.parts import DESCRIPTOR, PLANT_POSITION, Floats, Ints, sums_by
+from vinscribe.parts import DESCRIPTOR, Floats, Ints, sums_by
 from vinscribe.priors import digits
 from vinscribe.register import Register
-from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, YEAR_CODES, YEAR_POSITION
+from vinscribe.vin import CHECK_POSITION, PLANT_POSITION, VIN_LENGTH, YEAR_CODES, YEAR_POSITION
 
 MOST_SEEN = 0.95
 """Share of the VINs, at most, that are taken to be by makers of the register."""

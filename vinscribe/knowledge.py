@@ -32,9 +32,6 @@ MAKER_CODE_CHARS = 6
 DESCRIPTOR = slice(3, 8)
 """Positions of a VIN, counted from 0, that the boxes are about."""
 
-PLANT_POSITION = 10
-"""Position of the plant's code, counted from 0."""
-
 _RELEASED = "vehicles.npz"
 _WAY_OUT = "build it anew with vinscribe vehicles build"
 _ARRAYS = ("makers", "sets", "boxes", "box_counts", "first_box", "schema_plants", "links")

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vinscribe.charset import label_of
-from vinscribe.knowledge import DESCRIPTOR, PLANT_POSITION, Knowledge, released
-from vinscribe.vin import YEAR_CODES, YEAR_POSITION, check_digit, has_valid_check_digit
+from vinscribe.knowledge import DESCRIPTOR, Knowledge, released
+from vinscribe.vin import PLANT_POSITION, YEAR_CODES, YEAR_POSITION, check_digit, has_valid_check_digit
 
 NO_SUCH_MODEL = "no such model of this maker"
 """See `mark_of`."""

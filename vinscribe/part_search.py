@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vinscribe.pairs import CHECK_LABELS, Pairs
-from vinscribe.parts import BRANCH, DESCRIPTOR, MAKER, PLANT_POSITION, TAIL, Floats, Ints, Parts, ranges, sums_by
-from vinscribe.vin import CHECK_POSITION, YEAR_POSITION
+from vinscribe.parts import BRANCH, DESCRIPTOR, MAKER, TAIL, Floats, Ints, Parts, ranges, sums_by
+from vinscribe.vin import CHECK_POSITION, PLANT_POSITION, YEAR_POSITION
 
 MOST_FAMILIES, MOST_PARTS = 3000, 300
 """Of each reading, at most: where hardly anything can be read all are alike, and nobody wants to know exactly."""

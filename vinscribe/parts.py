@@ -20,13 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vinscribe.charset import NUM_CLASSES
-from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, YEAR_POSITION, check_labels
+from vinscribe.vin import CHECK_POSITION, PLANT_POSITION, VIN_LENGTH, YEAR_POSITION, check_labels
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-PLANT_POSITION = 10
-"""Position of the plant's code, counted from 0."""
 
 MAKER = (0, 1, 2)
 """Positions, counted from 0, of the maker's code."""
@@ -153,7 +150,7 @@ class Parts:
         for position in (*DESCRIPTOR, PLANT_POSITION):
             sets, place = np.unique(np.bitwise_or.reduceat(masks[self.rows[:, position]], first), return_inverse=True)
             rows[:, position] = place + size
-            extra.append(_members(sets))
+            extra.append(members(sets))
             size += len(sets)
         years, place = distinct(self._mean_years())
         rows[:, YEAR_POSITION] = place + size
@@ -280,9 +277,9 @@ def _masks(shares: Floats) -> NDArray[np.uint64]:
     return masks
 
 
-def _members(masks: NDArray[np.uint64]) -> Floats:
-    """Sets (K,) -> (K, 33), 1 for each character in a set."""
-    return ((masks[:, None] >> np.arange(NUM_CLASSES, dtype=np.uint64)) & np.uint64(1)).astype(np.float64)
+def members(sets: NDArray[np.uint64]) -> Floats:
+    """Sets of characters (K,), bit c for class label c -> (K, 33), 1 for each character in a set."""
+    return ((sets[:, None] >> np.arange(NUM_CLASSES, dtype=np.uint64)) & np.uint64(1)).astype(np.float64)
 
 
 def _smallest(count: int) -> type[np.integer]:

@@ -26,8 +26,8 @@ from pathlib import Path
 import numpy as np
 
 from vinscribe.charset import CHARSET, NUM_CLASSES
-from vinscribe.parts import PLANT_POSITION, Floats
-from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, YEAR_CODES, YEAR_POSITION
+from vinscribe.parts import Floats
+from vinscribe.vin import CHECK_POSITION, PLANT_POSITION, VIN_LENGTH, YEAR_CODES, YEAR_POSITION
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ CHECK_POSITION = 8
 YEAR_POSITION = 9
 """Position of the model year's code, counted from 0."""
 
+PLANT_POSITION = 10
+"""Position of the plant's code, counted from 0."""
+
 WEIGHTS = np.array([8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2], np.int64)
 """Position -> weight in the check sum, int64 (17,). Source: 49 CFR 565.15, table IV."""
 
