@@ -33,13 +33,27 @@ from vinscribe.charset import CHARSET, is_vin_char  # noqa: E402
 from vinscribe.errors import DataError  # noqa: E402
 from vinscribe.training.dataset import Split, make_view  # noqa: E402
 from vinscribe.training.emnist import Archive, read_pool  # noqa: E402
-from vinscribe.training.unipen import read_strokes, split_writers  # noqa: E402
+from vinscribe.training.hand_sets import (  # noqa: E402
+    SEMEION_PARTS,
+    semeion_pictures,
+    swiss_parts,
+    swiss_pictures,
+)
+from vinscribe.training.unipen import (  # noqa: E402
+    VERDICTS_FILE,
+    StrokeSet,
+    read_strokes,
+    split_writers,
+    without_doubtful,
+)
 
 PEN_WIDTHS = (0.025, 0.05, 0.09)
 """Of the chars74k strokes, in parts of the picture's height."""
 CHARS74K_WRITERS = 27
 UNIPEN_MOST = 60
 """Characters of one writer at most, so that no hand decides."""
+ITALIAN_ENLARGED = 4
+"""Times that the Italian digits are enlarged, which lie 16 pixels wide."""
 ILLEGIBLE_PICTURES = 1000
 """Pictures in each of the sets ``empty`` and ``struck``."""
 
@@ -76,20 +90,34 @@ _ORIGINALS = {
 _DRAWN = {
     "chars74k": "tablet strokes, drawn at three pen widths",
     "unipen": "pen strokes of writers not trained on, drawn at many widths and sizes",
+    "swiss": "scanned ballpoint digits of 4 Swiss writers not trained on, as they lie",
+    "spanish": "pen strokes of digits of 4 Spanish writers not trained on, drawn as `unipen`",
+    "italian": "digits of 20 Italian writers not trained on, 16 x 16 black and white, enlarged",
+    "digilets": "pen strokes of 27 German writers, none trained on, drawn as `unipen`",
     "emnist": "`vin` test of EMNIST, bare glyphs",
     "boxes": "`vin` test of EMNIST in boxes drawn by other code than the training's",
     "empty": "boxes of those kinds without a character, some with dirt",
     "struck": "characters struck out or overwritten in such boxes",
 }
 NAMES = (*_ORIGINALS, *_DRAWN)
+_SOURCES = {
+    "chars74k": "chars74k",
+    "unipen": "unipen",
+    "swiss": "swiss_digits",
+    "spanish": "uji_digits",
+    "italian": "semeion_digits",
+    "digilets": "digilets",
+}
+"""Folders that drawn sets come from; the others come from EMNIST."""
 
 
 def ink_sets(shared: Path, emnist: Path, scratch: Path, seed: int = 0, only: Collection[str] = NAMES) -> list[InkSet]:
     """The sets, in the order of ``NAMES``; those that are drawn are drawn on the first call, in about two minutes.
 
     Args:
-        shared: folder with ``boxed/karvy``, ``boxed/markus``, ``photographed``, ``european_digits``, ``chars74k`` and
-            ``unipen``; nothing is written there.
+        shared: folder with ``boxed/karvy``, ``boxed/markus``, ``photographed``, ``european_digits``, ``chars74k``,
+            ``unipen``, ``swiss_digits``, ``uji_digits``, ``semeion_digits`` and ``digilets``, as far as they are asked
+            for; nothing is written there.
         emnist: the EMNIST archive.
         scratch: folder for the drawn sets, made if missing.
         seed: of the drawn sets.
@@ -106,7 +134,7 @@ def ink_sets(shared: Path, emnist: Path, scratch: Path, seed: int = 0, only: Col
             place, note = _ORIGINALS[name]
             sets.append(read_labelled(name, shared / place, note))
         else:
-            source = {"chars74k": shared / "chars74k", "unipen": shared / "unipen"}.get(name, emnist)
+            source = shared / _SOURCES[name] if name in _SOURCES else emnist
             folder = _drawn(name, source, scratch, seed)
             sets.append(read_labelled(name, folder, _DRAWN[name]))
     return sets
@@ -131,7 +159,7 @@ def read_labelled(name: str, folder: Path, note: str) -> InkSet:
 
 def _drawn(name: str, source: Path, scratch: Path, seed: int) -> Path:
     """The folder of a drawn set; drawn now, unless one of the same making is there."""
-    folder, making = scratch / name, _making(source, seed)
+    folder, making = scratch / name, _making(name, source, seed)
     manifest = folder / "manifest.json"
     if manifest.is_file() and json.loads(manifest.read_text()) == making:
         return folder
@@ -159,9 +187,13 @@ def _quality(path: str) -> list[int]:
     return [cv2.IMWRITE_JPEG_QUALITY, 60 + int(hashlib.sha256(path.encode()).hexdigest(), 16) % 33]
 
 
-def _making(source: Path, seed: int) -> dict[str, Any]:
+def _making(name: str, source: Path, seed: int) -> dict[str, Any]:
     """All that a drawn set depends on."""
-    programs = [HERE / name for name in ("ink_sets.py", "unseen_boxes.py", "unseen_ink.py")]
+    programs = [HERE / program for program in ("ink_sets.py", "unseen_boxes.py", "unseen_ink.py")]
+    if name in ("swiss", "italian"):
+        programs.append(HERE.parent / "vinscribe" / "training" / "hand_sets.py")
+    if name == "unipen":
+        programs.append(VERDICTS_FILE)
     version = hashlib.sha256(b"".join(path.read_bytes() for path in programs)).hexdigest()
     files = sorted(source.iterdir()) if source.is_dir() else [source]
     sizes = {path.name: path.stat().st_size for path in files if path.is_file()}
@@ -208,18 +240,53 @@ def _chars74k(source: Path, seed: int) -> Iterator[Picture]:
 
 
 def _unipen(source: Path, seed: int) -> Iterator[Picture]:
+    """Without those that a person found not to show their label; those stay that could be what it says."""
     test = split_writers(read_strokes(source))["test"]
+    showing = set(map(id, without_doubtful(test, ambiguous=True).strokes))
     for number, writer in enumerate(sorted(set(test.writers.tolist()))):
-        rows = np.flatnonzero(test.writers == writer)
         rng = np.random.default_rng([seed, 1, number])
-        for row in sorted(rng.permutation(rows)[:UNIPEN_MOST].tolist()):
-            rng = np.random.default_rng([seed, 2, row])
-            height_px = round(float(np.exp(rng.uniform(np.log(24), np.log(96)))))
-            pen = max(float(np.exp(rng.uniform(np.log(0.025), np.log(0.09)))), 1 / height_px)
-            char = CHARSET[test.labels[row]]
-            ink, paper, margin = int(rng.integers(0, 80)), int(rng.integers(225, 256)), rng.uniform(0.07, 0.2)
-            pixels = draw_strokes(test.strokes[row], height_px, pen, ink, paper, margin)
-            yield f"{char}_{row:05d}.png", char, pixels
+        rows = rng.permutation(np.flatnonzero(test.writers == writer)).tolist()
+        for row in sorted([row for row in rows if id(test.strokes[row]) in showing][:UNIPEN_MOST]):
+            yield _drawn_like_unipen(test, row, np.random.default_rng([seed, 2, row]))
+
+
+def _spanish(source: Path, seed: int) -> Iterator[Picture]:
+    test = split_writers(read_strokes(source))["test"]
+    for row in range(len(test)):
+        yield _drawn_like_unipen(test, row, np.random.default_rng([seed, 6, row]))
+
+
+def _digilets(source: Path, seed: int) -> Iterator[Picture]:
+    strokes = read_strokes(source)
+    for row in range(len(strokes)):
+        yield _drawn_like_unipen(strokes, row, np.random.default_rng([seed, 7, row]))
+
+
+def _drawn_like_unipen(strokes: StrokeSet, row: int, rng: np.random.Generator) -> Picture:
+    """Pen strokes 24 to 96 pixels high, at any width of pen, dark grey on light grey."""
+    height_px = round(float(np.exp(rng.uniform(np.log(24), np.log(96)))))
+    pen = max(float(np.exp(rng.uniform(np.log(0.025), np.log(0.09)))), 1 / height_px)
+    char = CHARSET[strokes.labels[row]]
+    ink, paper, margin = int(rng.integers(0, 80)), int(rng.integers(225, 256)), rng.uniform(0.07, 0.2)
+    return f"{char}_{row:05d}.png", char, draw_strokes(strokes.strokes[row], height_px, pen, ink, paper, margin)
+
+
+def _swiss(source: Path, seed: int) -> Iterator[Picture]:
+    pictures = swiss_pictures(source)
+    part = swiss_parts(writer for _, _, writer, _ in pictures)
+    for name, char, writer, grey in pictures:
+        if part[writer] == "test":
+            yield Path(name).name, char, grey  # its name begins with the writer
+
+
+def _italian(source: Path, seed: int) -> Iterator[Picture]:
+    pixels, labels, groups = semeion_pictures(source)
+    for row, (picture, label, group) in enumerate(zip(pixels, labels.tolist(), groups.tolist(), strict=True)):
+        if SEMEION_PARTS[group] == "test":
+            page = 255 * (1 - picture)
+            size = (ITALIAN_ENLARGED * page.shape[1], ITALIAN_ENLARGED * page.shape[0])
+            enlarged = np.asarray(cv2.resize(page, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+            yield f"{CHARSET[label]}_{row:05d}.png", CHARSET[label], enlarged
 
 
 def _emnist(source: Path, seed: int) -> Iterator[Picture]:
@@ -272,6 +339,10 @@ def _vin_test(source: Path) -> Split:
 _PICTURES: dict[str, Callable[[Path, int], Iterator[Picture]]] = {
     "chars74k": _chars74k,
     "unipen": _unipen,
+    "swiss": _swiss,
+    "spanish": _spanish,
+    "italian": _italian,
+    "digilets": _digilets,
     "emnist": _emnist,
     "boxes": partial(_in_boxes, "boxes"),
     "empty": partial(_in_boxes, "empty"),

@@ -45,8 +45,8 @@ TARGETS = {
 SURE = (0.99, 0.999)
 """Confidences from which a reading counts as sure."""
 RIVALS = {"tesseract": "Tesseract", "rapidocr": "RapidOCR"}
-_GROUP = {"chars74k": 2, "boxes": 1, "empty": 1, "struck": 2}
-"""Part of a drawn file's name that says how it was drawn."""
+_GROUP = {"chars74k": 2, "swiss": 0, "boxes": 1, "empty": 1, "struck": 2}
+"""Part of a drawn file's name that says how it was drawn, or who wrote it."""
 _FEW = 100  # pictures: fewer are counted, not given in percent
 _MOST_ERRORS = 50
 
@@ -83,7 +83,7 @@ class Score:
         sure: for each of ``SURE``; without labels every such reading is an error.
         called_illegible: share of all pictures that are said to show no legible character.
         called_illegible_interval: its interval.
-        groups: accuracy (without labels: share called illegible) for each way of drawing.
+        groups: accuracy (without labels: share called illegible) for each way of drawing, or each writer.
         errors: [file, label, read, confidence], the most confident first.
     """
 

@@ -42,7 +42,7 @@ from vinscribe.training.dataset import make_view  # noqa: E402
 from vinscribe.training.documents import write_between  # noqa: E402
 from vinscribe.training.emnist import Archive, read_pool  # noqa: E402
 from vinscribe.training.unipen import read_strokes, split_writers  # noqa: E402
-from vinscribe.views import outputs_of_views, views_of_all  # noqa: E402
+from vinscribe.views import views_of_all  # noqa: E402
 from vinscribe.vin import VIN_LENGTH  # noqa: E402
 
 LISTED_SHARE = 0.9
@@ -62,8 +62,8 @@ class Model(Protocol):
     def size_px(self) -> int:
         """Side of the cells."""
 
-    def outputs(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 (N, size_px, size_px) -> probabilities (N, 34)."""
+    def rows(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 (R, 17, NUM_VIEWS, size_px, size_px) -> probabilities (R, 17, 34)."""
 
 
 def read_cells(vins: VinSet[Vins], model: Model) -> NDArray[np.float32]:
@@ -72,7 +72,8 @@ def read_cells(vins: VinSet[Vins], model: Model) -> NDArray[np.float32]:
     for start in range(0, len(outputs), _AT_ONCE):
         part = outputs[start : start + _AT_ONCE]
         pictures = [picture for row in range(len(part)) for picture in vins.draw(start + row)]
-        part[:] = outputs_of_views(views_of_all(pictures, model.size_px), model.outputs).reshape(part.shape)
+        looks = views_of_all(pictures, model.size_px)
+        part[:] = model.rows(looks.reshape(-1, VIN_LENGTH, *looks.shape[1:]))
     return outputs
 
 

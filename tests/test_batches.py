@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,18 +14,22 @@ from vinscribe.charset import CHARSET, ILLEGIBLE, NUM_CLASSES, label_of
 from vinscribe.training import validation
 from vinscribe.training.augment import AugmentSettings
 from vinscribe.training.batches import (
+    INKED,
     Data,
     EpochSampler,
     PlainBatches,
     RenderedBatches,
+    Shares,
     class_shares,
     drawn_shares,
     make_sources,
-    stroke_weights,
+    writer_weights,
 )
 from vinscribe.training.card_cells import CardCells
 from vinscribe.training.dataset import Split
+from vinscribe.training.fit import RECIPES
 from vinscribe.training.glyphs import ImageGlyphs, PenGlyphs, StrokeGlyphs
+from vinscribe.training.hand_sets import PictureSet
 from vinscribe.training.unipen import StrokeSet
 from vinscribe.training.validation import validation_parts
 
@@ -38,21 +43,72 @@ def strokes(text: str, writers: list[str]) -> StrokeSet:
     return StrokeSet([line] * len(text), np.array([label_of(char) for char in text]), np.array(writers))
 
 
+def pictures(text: str, writers: list[str], seed: int = 0) -> PictureSet:
+    images = np.stack([cv2.resize(image, (56, 56)) for image in glyphs(text, seed)])
+    return PictureSet(images, np.array([label_of(char) for char in text]), np.array(writers))
+
+
 DATA = Data(split(CHARSET + "111"), split(CHARSET, 1), strokes("AAB", ["x", "x", "y"]), strokes("AB", ["z", "z"]))
 
 
 def test_shares_of_the_sources() -> None:
-    sources = make_sources(DATA, 0.6, 0.3, 0.1)
+    sources = make_sources(DATA, 0.6, Shares(0.3, 0.1))
     assert [type(source.glyphs) for source in sources] == [ImageGlyphs, StrokeGlyphs, PenGlyphs]
     assert [source.share for source in sources] == pytest.approx([0.6, 0.3, 0.1])
-    without = make_sources(replace(DATA, train_strokes=None), 0.6, 0.3, 0.1)
+    without = make_sources(replace(DATA, train_strokes=None), 0.6, Shares(0.3, 0.1))
     assert [source.share for source in without] == pytest.approx([0.9, 0.1])
-    assert [type(source.glyphs) for source in make_sources(DATA, 0.6, 0.0, 0.0)] == [ImageGlyphs]
+    assert [type(source.glyphs) for source in make_sources(DATA, 0.6, Shares())] == [ImageGlyphs]
+
+
+EVERYTHING = replace(
+    DATA,
+    train_fonts=strokes("AB", ["f", "g"]),
+    validation_fonts=strokes("ABC", ["h"] * 3),
+    train_inked=pictures("ABC", ["f", "g", "g"]),
+    validation_inked=pictures("AB", ["h"] * 2),
+    train_pictures=pictures("0123", ["p", "p", "p", "q"]),
+    validation_pictures=pictures("01", ["r", "r"]),
+)
+
+
+def test_shares_of_all_sources_add_up_to_one() -> None:
+    sources = make_sources(EVERYTHING, 0.6, Shares(0.2, 0.1, 0.15, 0.25))
+    kinds = [ImageGlyphs, StrokeGlyphs, StrokeGlyphs, ImageGlyphs, ImageGlyphs, PenGlyphs]
+    assert [type(source.glyphs) for source in sources] == kinds
+    expected = [0.3, 0.2, 0.15 * (1 - INKED), 0.15 * INKED, 0.25, 0.1]
+    assert [source.share for source in sources] == pytest.approx(expected)
+    assert [len(source.glyphs.labels) for source in sources] == [36, 3, 2, 3, 4, NUM_CLASSES]
+    ours = make_sources(EVERYTHING, 0.6, RECIPES["vinscribe"].shares)
+    assert sum(source.share for source in ours) == pytest.approx(1)
+    assert len(ours) == 6
+    assert 0.3 < ours[0].share < 0.5  # EMNIST's
+    assert drawn_shares(ours, 0.2).sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "names", [["train_fonts"], ["train_inked"], ["train_pictures"], ["train_fonts", "train_inked"]]
+)
+def test_emnist_has_what_a_missing_or_empty_source_had(names: list[str]) -> None:
+    shares = Shares(0.2, 0.1, 0.15, 0.25)
+    whole = make_sources(EVERYTHING, 0.6, shares)
+    empty = {"train_fonts": strokes("", []), "train_inked": None, "train_pictures": None}
+    fewer = make_sources(replace(EVERYTHING, **{name: empty[name] for name in names}), 0.6, shares)
+    assert len(fewer) == len(whole) - len(names)
+    assert sum(source.share for source in fewer) == pytest.approx(1)
+    assert fewer[0].share > whole[0].share
+
+
+def test_cells_of_every_source_are_drawn() -> None:
+    sources = make_sources(EVERYTHING, 0.6, Shares(0.2, 0.1, 0.15, 0.25))
+    plain = AugmentSettings(bare=0.0, boxed=0.0, illegible=0.0, small=0.0, defocus=0.0)
+    cells, labels = RenderedBatches(sources, [(np.inf, plain)], 60, 40, seed=5)[0]
+    assert cells.flatten(1).amax(1).min() > 0
+    assert {0, 1, 2, 3, 10, 11} <= set(labels.tolist())
 
 
 @pytest.mark.parametrize(("class_balance", "ones"), [(0.0, 1 / 33), (1.0, 1 / 33)])
 def test_classes_are_drawn_as_validation_has_them(class_balance: float, ones: float) -> None:
-    source = make_sources(DATA, class_balance, 0.0, 0.0)[0]
+    source = make_sources(DATA, class_balance, Shares())[0]
     generator = np.random.default_rng(0)
     drawn = [source.glyphs.labels[source.draw(generator)] for _ in range(6000)]
     assert np.mean(np.array(drawn) == label_of("1")) == pytest.approx(ones, abs=0.01)  # four of 36 pictures
@@ -67,13 +123,13 @@ def test_class_shares_between_natural_and_even() -> None:
 
 def test_every_class_of_strokes_is_drawn_equally_often_and_no_writer_drowns_the_others() -> None:
     many = strokes("A" * 101 + "B", ["busy"] * 100 + ["rare", "rare"])
-    weights = stroke_weights(many)
+    weights = writer_weights(many)
     assert weights[:101].sum() == pytest.approx(weights[101])
     assert weights[100] > 5 * weights[0]
 
 
 def test_drawn_shares_are_what_is_drawn() -> None:
-    sources = make_sources(DATA, 0.6, 0.3, 0.3)
+    sources = make_sources(DATA, 0.6, Shares(0.3, 0.3))
     rng = np.random.default_rng(0)
     counts = np.zeros(NUM_CLASSES)
     for source in sources:
@@ -85,7 +141,7 @@ def test_drawn_shares_are_what_is_drawn() -> None:
 
 
 def test_the_last_batches_are_rendered_otherwise() -> None:
-    sources = make_sources(DATA, 0.6, 0.0, 0.0)
+    sources = make_sources(DATA, 0.6, Shares())
     dark, bright = (AugmentSettings(bare=0.0, boxed=0.0, inverted=inverted, fax=0.0) for inverted in (0.0, 1.0))
     changing = RenderedBatches(sources, [(2, dark), (np.inf, bright)], 16, 40, seed=5)
     before, after = (RenderedBatches(sources, [(np.inf, settings)], 16, 40, seed=5) for settings in (dark, bright))
@@ -95,7 +151,7 @@ def test_the_last_batches_are_rendered_otherwise() -> None:
 
 
 def test_a_batch_depends_on_seed_and_number_alone() -> None:
-    sources = make_sources(DATA, 0.6, 0.3, 0.3)
+    sources = make_sources(DATA, 0.6, Shares(0.3, 0.3))
     batches = RenderedBatches(sources, [(np.inf, AugmentSettings())], 16, 40, seed=5)
     cells, labels = batches[7]
     batches[3]
@@ -111,7 +167,7 @@ def test_a_batch_depends_on_seed_and_number_alone() -> None:
 
 def test_labels_fit_their_pictures() -> None:
     """A 1 has ink in its middle, a 0 has little."""
-    sources = make_sources(Data(split("1" * 20 + "0" * 20), split("10", 1)), 0.0, 0.0, 0.0)
+    sources = make_sources(Data(split("1" * 20 + "0" * 20), split("10", 1)), 0.0, Shares())
     cells, labels = RenderedBatches(sources, [(np.inf, AugmentSettings(bare=1.0, illegible=0.0))], 60, 40, seed=0)[0]
     middle = cells[:, 0, 16:24, 17:23].float().mean((1, 2))
     assert middle[labels == 1].mean() > 1.5 * middle[labels == 0].mean()
@@ -119,8 +175,8 @@ def test_labels_fit_their_pictures() -> None:
 
 
 def test_whole_cards_come_first_in_a_batch() -> None:
-    cards = CardCells(None, 40)
-    sources = make_sources(DATA, 0.5, 0.0, 0.2)
+    cards = CardCells([], 40)
+    sources = make_sources(DATA, 0.5, Shares(pen=0.2))
     batches = RenderedBatches(sources, [(math.inf, AugmentSettings())], 40, 40, 3, cards, 17 / 40)
     cells, labels = batches[5]
     rng = np.random.default_rng([3, 5])
@@ -168,12 +224,31 @@ def test_validation_parts(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [part.name for part in validation_parts(DATA, settings, 28)] == ["emnist"]
 
 
+def test_validation_parts_of_all_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "_CARDS", 2)
+    parts = {part.name: part for part in validation_parts(EVERYTHING, AugmentSettings(), 40)}
+    assert list(parts) == ["emnist", "cells", "unipen", "cards", "fonts", "pictures"]
+    assert parts["fonts"].cells.shape == (3, 40, 40)
+    assert set(parts["fonts"].labels) <= {10, 11, 12, ILLEGIBLE}
+    assert EVERYTHING.validation_pictures is not None
+    np.testing.assert_array_equal(parts["pictures"].cells, normalise_batch(list(EVERYTHING.validation_pictures.images)))
+    assert parts["pictures"].labels.tolist() == [0, 1]
+    measured = validation.Validation(EVERYTHING, AugmentSettings(), 40, 0.6)
+    assert np.bincount(measured.part_of, measured.weights) == pytest.approx([1 / 6] * 6)
+
+
 def test_the_hash_covers_all_that_is_trained_on() -> None:
     hashes = {
         DATA.sha256(),
         replace(DATA, train=split(CHARSET + "112")).sha256(),
         replace(DATA, train_strokes=None).sha256(),
         replace(DATA, train_strokes=strokes("AAC", ["x", "x", "y"])).sha256(),
+        EVERYTHING.sha256(),
+        replace(EVERYTHING, train_fonts=strokes("AC", ["f", "g"])).sha256(),
+        replace(EVERYTHING, train_inked=pictures("ABC", ["f", "g", "g"], seed=1)).sha256(),
+        replace(EVERYTHING, train_pictures=pictures("0132", ["p", "p", "p", "q"])).sha256(),
     }
-    assert len(hashes) == 4
+    assert len(hashes) == 8
     assert replace(DATA, validation=split("1")).sha256() == DATA.sha256()
+    others = {"validation_fonts": None, "validation_inked": None, "validation_pictures": None}
+    assert replace(EVERYTHING, **others).sha256() == EVERYTHING.sha256()

@@ -163,7 +163,8 @@ def test_models_that_know_of_illegible_cells_give_probabilities_of_the_character
     for name in ("", "best.pt", "model.onnx", "model.h5"):
         probs = probs_of_model(tmp_path / name, images)
         assert probs.shape == (NUM_CLASSES, NUM_CLASSES)
-        assert np.abs(probs - expected).max() < 1e-4
+        # Weights of models are in half precision.
+        assert np.abs(probs - expected).max() < (1e-2 if name.startswith("model") else 1e-4)
 
 
 def test_measuring_imports_neither_scipy_nor_pytorch() -> None:

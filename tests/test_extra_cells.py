@@ -23,7 +23,7 @@ from vinscribe.images import read_grey
 from vinscribe.training import fit as fit_module
 from vinscribe.training import runs
 from vinscribe.training.augment import AugmentSettings
-from vinscribe.training.batches import Data, RenderedBatches, drawn_shares, make_sources
+from vinscribe.training.batches import Data, RenderedBatches, Shares, drawn_shares, make_sources
 from vinscribe.training.commands import train_main
 from vinscribe.training.dataset import Split
 from vinscribe.training.extra import CellSet, ExtraCells, measure_present, read_extra
@@ -147,8 +147,8 @@ def test_a_folder_that_is_kept_out_as_a_whole_is_too_small(extra: ExtraCells, tm
 
 
 def test_the_share_is_taken_from_all_other_sources_alike(extra: ExtraCells) -> None:
-    plain = make_sources(DATA, 0.6, 0.0, 0.2)
-    mixed = make_sources(replace(DATA, extra=replace(extra, share=0.25)), 0.6, 0.0, 0.2)
+    plain = make_sources(DATA, 0.6, Shares(pen=0.2))
+    mixed = make_sources(replace(DATA, extra=replace(extra, share=0.25)), 0.6, Shares(pen=0.2))
     assert [source.share for source in mixed] == pytest.approx([*(0.75 * source.share for source in plain), 0.25])
     shares = drawn_shares(mixed)
     assert shares.shape == (NUM_CLASSES,)
@@ -159,14 +159,14 @@ def test_the_share_is_taken_from_all_other_sources_alike(extra: ExtraCells) -> N
 def test_a_rare_class_is_drawn_more_often_than_it_stands_there_but_not_as_often_as_a_frequent_one() -> None:
     labels = np.array([SEVEN] * 100 + [ILLEGIBLE])
     cells = CellSet(np.zeros((101, 40, 40), np.uint8), labels)
-    source = make_sources(replace(DATA, extra=ExtraCells(cells, cells, 0.1)), 0.6, 0.0, 0.0)[-1]
+    source = make_sources(replace(DATA, extra=ExtraCells(cells, cells, 0.1)), 0.6, Shares())[-1]
     weights = np.diff(source.cumulative, prepend=0)
     assert weights[:100].sum() == pytest.approx(10 * weights[100])
 
 
 def test_cells_are_varied_a_little_and_never_drawn_into_another_box(extra: ExtraCells) -> None:
     one = CellSet(extra.train.cells[:1], extra.train.labels[:1])
-    source = make_sources(replace(DATA, extra=ExtraCells(one, one, 0.5)), 0.6, 0.0, 0.0)[-1]
+    source = make_sources(replace(DATA, extra=ExtraCells(one, one, 0.5)), 0.6, Shares())[-1]
     settings = AugmentSettings(bare=0.0, boxed=1.0, illegible=1.0)
     batches = RenderedBatches([replace(source, share=1.0)], [(np.inf, settings)], 48, 40, seed=0)
     cells, labels = (tensor.numpy() for tensor in batches[0])
@@ -245,7 +245,7 @@ def test_without_them_a_run_is_what_it_was(tmp_path: Path) -> None:
     assert not any("extra" in name for name in identity["settings"])
     parts = {part.name for part in validation_parts(DATA, AugmentSettings(), 40)}
     assert parts == {"emnist", "cells"}
-    assert sum(source.share for source in make_sources(DATA, 0.6, 0.22, 0.22)) == 1
+    assert sum(source.share for source in make_sources(DATA, 0.6, Shares(0.22, 0.22))) == 1
 
 
 # The command

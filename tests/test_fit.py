@@ -21,6 +21,7 @@ from vinscribe.training import checkpoint
 from vinscribe.training import fit as fit_module
 from vinscribe.training.batches import Data
 from vinscribe.training.dataset import Split
+from vinscribe.training.export import export_model
 from vinscribe.training.fit import RECIPES, FitResult, FitSettings, fit, noisy_cross_entropy
 from vinscribe.training.network import input_px
 from vinscribe.training.validation import Validation, logits_of, to_inputs
@@ -209,6 +210,24 @@ def test_a_loss_that_is_no_number_ends_the_run(data: Data, tmp_path: Path) -> No
     with pytest.raises(TrainingError, match=r"epoch 1 ended with train_loss nan.*lower --lr"):
         fit(replace(PLAIN, lr=1e30), data, tmp_path)
     assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_a_model_that_is_there_goes_on_learning(data: Data, tmp_path: Path) -> None:
+    trained = fit(replace(SMALL, epochs=1), data, tmp_path / "before").network
+    record = {"network": "vinscribe", "training": {}, "data": {}}
+    export_model(trained, 1.0, record, tmp_path)
+    settings = replace(SMALL, epochs=2, start=str(tmp_path / "model.h5"))
+    (tmp_path / "run").mkdir()
+    run = fit_module._Run(settings, data, tmp_path / "run")
+    inputs = to_inputs(data.validation.images, input_px("vinscribe"))
+    for network in (run.network, run.averaged):
+        torch.testing.assert_close(logits_of(network, inputs), logits_of(trained, inputs), rtol=1e-2, atol=1e-2)
+    first = fit(settings, data, tmp_path / "run")
+    (tmp_path / "model.h5").unlink()  # it keeps a copy
+    assert (tmp_path / "run" / fit_module.START_FILE).exists()
+    assert same_weights(first, fit(settings, data, tmp_path / "run"))
+    with pytest.raises(TrainingError, match=r"--start .*model\.h5: No such file.*give a model\.h5"):
+        fit(settings, data, tmp_path / "other")
 
 
 @pytest.mark.parametrize("name", ["checkpoint.pt", "best.pt"])

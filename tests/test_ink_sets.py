@@ -2,8 +2,11 @@
 
 import csv
 import gzip
+import hashlib
 import json
 import sys
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -13,7 +16,8 @@ from emnist_archive import glyphs, write_archive
 
 from vinscribe.charset import CHARSET, is_vin_char
 from vinscribe.errors import DataError
-from vinscribe.training.unipen import part_of
+from vinscribe.training import unipen
+from vinscribe.training.unipen import part_of, read_strokes
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -29,6 +33,42 @@ TEST_WRITER, TRAIN_WRITER = (
 )
 
 
+SWISS_WRITERS = [f"{number:04d}" for number in range(8)]
+
+
+def write_strokes(folder: Path, chars: Sequence[str], writers: Sequence[str]) -> None:
+    """A character a writer: a line, the flatter the later it comes."""
+    folder.mkdir()
+    with gzip.open(folder / "strokes.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps([[[0, 0], [row + 1, 30]]]) + "\n" for row in range(len(writers)))
+    with (folder / "labels.csv").open("w", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(("index", "label", "writer"))
+        lines.writerows((row, char, writer) for row, (char, writer) in enumerate(zip(chars, writers, strict=True)))
+
+
+def write_hands(root: Path) -> None:
+    """Folders as ``swiss_digits``, ``semeion_digits``, ``uji_digits`` and ``digilets``."""
+    for place in ("swiss_digits", "semeion_digits"):
+        (root / place).mkdir()
+    rows = [(f"{writer}_{digit}_01.png", str(digit), writer) for writer in SWISS_WRITERS for digit in (3, 8)]
+    with (root / "swiss_digits" / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("file", "label", "writer"), *rows])
+    with zipfile.ZipFile(root / "swiss_digits" / "digits.zip", "w") as archive:
+        for number, (name, _, _) in enumerate(rows):
+            page = np.full((90, 80), 250, np.uint8)
+            page[20:60, 10 : 14 + number] = 90
+            archive.writestr(name, cv2.imencode(".png", page)[1].tobytes())
+    with (root / "semeion_digits" / "semeion.data").open("w") as file:
+        for number in range(60):
+            pixels = np.zeros((16, 16), int)
+            pixels[:, 3 + number % 10] = pixels[0] = 1
+            digits = [int(digit == number % 10) for digit in range(10)]
+            file.write(" ".join(map(str, [*pixels.ravel().tolist(), *digits])) + "\n")
+    write_strokes(root / "uji_digits", "01234567", [TEST_WRITER, TRAIN_WRITER] * 4)
+    write_strokes(root / "digilets", CHARSET, [TEST_WRITER, TRAIN_WRITER, "hand"] * 11)
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("shared")
@@ -42,14 +82,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "chars74k").mkdir()
     characters = {char: [{"writer": writer, "strokes": bar} for writer in (1, 27, 28)] for char in CHARSET + "abI"}
     (root / "chars74k" / "strokes.json").write_text(json.dumps(characters))
-    (root / "unipen").mkdir()
     writers = [TEST_WRITER] * 70 + [TRAIN_WRITER] * 5
-    with gzip.open(root / "unipen" / "strokes.jsonl.gz", "wt") as file:
-        file.writelines(json.dumps([[[0, 0], [row + 1, 30]]]) + "\n" for row in range(len(writers)))
-    with (root / "unipen" / "labels.csv").open("w", newline="") as file:
-        lines = csv.writer(file)
-        lines.writerow(("index", "label", "writer"))
-        lines.writerows((row, CHARSET[row % 33], writer) for row, writer in enumerate(writers))
+    write_strokes(root / "unipen", [CHARSET[row % 33] for row in range(len(writers))], writers)
+    write_hands(root)
     write_archive(root / "gzip.zip", per_class=40)
     return root
 
@@ -80,6 +115,11 @@ def test_every_set_lies_as_it_says(shared: Path, tmp_path: Path) -> None:
     assert (named["karvy"].folder, named["karvy"].files) == (shared / "boxed/karvy", ["cells/a.png"])
     assert len(named["chars74k"].files) == 33 * 2 * 3
     assert len(named["unipen"].files) == ink_sets.UNIPEN_MOST
+    ordered = sorted(SWISS_WRITERS, key=lambda writer: hashlib.sha256(writer.encode()).hexdigest())
+    assert sorted(named["swiss"].files) == sorted(f"{writer}_{n}_01.png" for writer in ordered[:4] for n in (3, 8))
+    assert named["spanish"].labels == list("0246")
+    assert named["italian"].labels == list("0123456789") * 2
+    assert named["digilets"].labels == list(CHARSET)
     assert named["boxes"].labels == named["emnist"].labels
     assert {file.split("_")[1].split(".")[0] for file in named["boxes"].files} == set(KINDS)
     assert contents(shared) == before
@@ -120,6 +160,51 @@ def test_a_missing_source_is_named(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("file,label\na.png,?\n")
     with pytest.raises(DataError, match="no row with a VIN character"):
         ink_sets.read_labelled("x", tmp_path, "")
+
+
+def test_swiss_digits_are_those_of_the_archive_and_italian_ones_dark_on_bright(shared: Path, tmp_path: Path) -> None:
+    swiss, italian = ink_sets.ink_sets(shared, tmp_path, tmp_path / "scratch", only=("swiss", "italian"))
+    with zipfile.ZipFile(shared / "swiss_digits" / "digits.zip") as archive:
+        for file in swiss.files:
+            found = cv2.imread(str(swiss.folder / file), cv2.IMREAD_UNCHANGED)
+            lies = cv2.imdecode(np.frombuffer(archive.read(file), np.uint8), cv2.IMREAD_UNCHANGED)
+            np.testing.assert_array_equal(found, lies)
+    for file, label in zip(italian.files, italian.labels, strict=True):
+        found = cv2.imread(str(italian.folder / file), cv2.IMREAD_UNCHANGED)
+        assert found.shape == (64, 64)
+        assert found[:3].max() < 128  # the bar above
+        assert np.flatnonzero(found[40] < 128).mean() == pytest.approx(4 * (3 + int(label)) + 1.5, abs=1)
+        assert found.max() == 255
+
+
+def test_doubtful_characters_are_left_out_of_unipen(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drawn(scratch: str) -> dict[str, bytes]:
+        (ink,) = ink_sets.ink_sets(shared, tmp_path, tmp_path / scratch, only=("unipen",))
+        return {file: (ink.folder / file).read_bytes() for file in ink.files}
+
+    before = drawn("a")
+    strokes = read_strokes(shared / "unipen")
+    rows = sorted(int(file.split("_")[1].split(".")[0]) for file in before)[:2]
+    verdicts = tmp_path / "verdicts.csv"
+    digests = [unipen._digest(strokes.strokes[row]) for row in rows]
+    lines = [f"{digest},{CHARSET[strokes.labels[row]]}" for digest, row in zip(digests, rows, strict=True)]
+    verdicts.write_text(f"strokes,label,verdict\n{lines[0]},fragment\n{lines[1]},ambiguous\n")
+    for module in (unipen, ink_sets):
+        monkeypatch.setattr(module, "VERDICTS_FILE", verdicts)
+    after = drawn("a")  # drawn anew: the verdicts have changed
+    gone, come = set(before) - set(after), set(after) - set(before)
+    assert [int(file.split("_")[1].split(".")[0]) for file in gone] == rows[:1]
+    assert len(come) == 1  # another of the writer's in its place
+    assert all(before[file] == after[file] for file in set(before) & set(after))
+
+
+def test_pen_strokes_of_each_set_are_drawn_by_their_own_chance(shared: Path, tmp_path: Path) -> None:
+    spanish, digilets = ink_sets.ink_sets(shared, tmp_path, tmp_path / "scratch", only=("spanish", "digilets"))
+    assert spanish.files[0] == digilets.files[0] == "0_00000.png"
+    sizes = [cv2.imread(str(ink.folder / "0_00000.png")).shape for ink in (spanish, digilets)]
+    assert sizes[0] != sizes[1]
 
 
 def test_strokes_are_dark_upright_and_as_wide_as_the_pen() -> None:
@@ -214,3 +299,15 @@ def test_the_real_sets_have_every_character(tmp_path: Path) -> None:
         "european_digits": 1000,
     }
     assert [len(set(ink.labels)) for ink in sets] == [33, 10, 33, 10]
+
+
+@pytest.mark.skipif(not (REAL / "digilets").is_dir(), reason=f"needs the data sets in {REAL}")
+def test_the_real_hands_that_are_drawn(tmp_path: Path) -> None:
+    sets = ink_sets.ink_sets(REAL, REAL / "none", tmp_path, only=("swiss", "spanish", "italian", "digilets"))
+    assert {ink.name: len(ink.files) for ink in sets} == {
+        "swiss": 2381,
+        "spanish": 80,
+        "italian": 398,
+        "digilets": 4455,
+    }
+    assert [len(set(ink.labels)) for ink in sets] == [10, 10, 10, 33]

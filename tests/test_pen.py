@@ -26,6 +26,22 @@ def test_alphabet_has_the_vin_characters():
         assert all(name == "" or (name.replace("_", "").isalpha() and name.islower()) for name in names), char
     european = {("0", "slashed"), ("1", "upstroke"), ("4", "open"), ("7", "crossed"), ("9", "curled"), ("Z", "crossed")}
     assert european <= set(EVERY_VARIANT)
+    shapes = [variant.strokes for variants in ALPHABET.values() for variant in variants]
+    assert len(set(shapes)) == len(shapes)
+
+
+def test_no_variant_outweighs_all_others():
+    for char, variants in ALPHABET.items():
+        weights = [variant.weight for variant in variants]
+        assert 2 <= max(weights) < 0.35 * sum(weights), char
+
+
+def test_written_characters_leave_the_unit_box_by_a_little_only():
+    generator = rng(2)
+    for char, variant in EVERY_VARIANT:
+        written = np.concatenate([np.concatenate(write(char, generator, variant)) for _ in range(8)])
+        outside = np.maximum(-written, written - 1).max(axis=1)
+        assert np.quantile(outside, 0.95) < 0.25, (char, variant)
 
 
 def test_control_points_lie_in_the_unit_box():

@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import pytest
 from emnist_archive import glyphs, write_archive
+from made_hands import write_semeion
 
 from vinscribe.charset import CHARSET
 from vinscribe.classifier import Classifier
@@ -22,6 +23,7 @@ from vinscribe.training import release, runs, vin_calibration
 from vinscribe.training.commands import train_main
 from vinscribe.training.emnist import Archive
 from vinscribe.training.fit import RECIPES, FitSettings
+from vinscribe.training.folders import HandFolders
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
@@ -170,6 +172,26 @@ def test_options_change_the_recipe_and_nothing_else(monkeypatch: pytest.MonkeyPa
     assert train_main(["--epochs", "0"]) == 2
 
 
+def test_folders_of_hands_are_named_by_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[HandFolders] = []
+    monkeypatch.setattr(runs, "train_and_export", lambda _, args: seen.append(runs.folders_of(args)))
+    monkeypatch.setattr("vinscribe.training.commands._archive", lambda _: None)
+    assert train_main([]) == train_main(["--unipen", "a", "--digits", "b", "--fonts", "c"]) == 0
+    assert seen == [HandFolders(), HandFolders(Path("a"), Path("b"), Path("c"))]
+
+
+def test_folders_are_read_and_noted_where_strokes_are_drawn(archive: Path, tmp_path: Path) -> None:
+    write_semeion(tmp_path)
+    folders, ours = HandFolders(digits=tmp_path), RECIPES["vinscribe"]
+    _, data = runs.load_data(Archive(archive), "vin", ours, folders)
+    assert data.train_pictures
+    assert data.validation_pictures
+    for settings in (RECIPES["seed"], runs.recipe("vinscribe", "balanced")):
+        _, plain = runs.load_data(Archive(archive), "vin", settings, folders)
+        assert plain.train_pictures is None
+        assert plain.sha256() != data.sha256()
+
+
 def test_fresh_starts_anew(
     trained: tuple[Path, subprocess.CompletedProcess[str]],
     archive: Path,
@@ -205,10 +227,12 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def train_one_with_few_vins(path: Path, unipen: None, settings: FitSettings, view_name: str, runs_dir: Path) -> None:
+def train_one_with_few_vins(
+    path: Path, folders: HandFolders, settings: FitSettings, view_name: str, runs_dir: Path
+) -> None:
     """``release._train_one`` in a process of its own, where nothing is patched yet."""
     vin_calibration.NUM_VINS = FEW_VINS
-    release._train_one(path, unipen, settings, view_name, runs_dir)
+    release._train_one(path, folders, settings, view_name, runs_dir)
 
 
 def test_a_release_writes_models_tables_and_figures(
@@ -216,7 +240,7 @@ def test_a_release_writes_models_tables_and_figures(
 ) -> None:
     monkeypatch.setattr(vin_calibration, "NUM_VINS", FEW_VINS)  # as in training: thousands of cells take minutes
     monkeypatch.setattr(release, "_train_one", train_one_with_few_vins)
-    release.make_release(Archive(archive), None, repository, JOBS)
+    release.make_release(Archive(archive), HandFolders(), repository, JOBS)
     readme, card = ((repository / name).read_text() for name in ("README.md", "MODEL_CARD.md"))
     assert readme.startswith("# title\n\n<!-- results:begin -->\n| network | view |")
     assert readme.endswith("\n<!-- results:end -->\n\nend\n")
@@ -238,7 +262,7 @@ def test_a_release_writes_models_tables_and_figures(
     assert len(before) == 4
     monkeypatch.setattr(release, "_train_one", None)
     monkeypatch.setattr(release, "export_model", lambda *_: None)
-    release.make_release(Archive(archive), None, repository, JOBS)
+    release.make_release(Archive(archive), HandFolders(), repository, JOBS)
     assert (repository / "README.md").read_text() == readme
     assert (repository / "MODEL_CARD.md").read_text() == card
     assert {path: path.stat().st_mtime_ns for path in repository.rglob("best.pt")} == before
@@ -250,7 +274,7 @@ def test_a_release_writes_models_tables_and_figures(
     assert not release._is_done(replace(settings, seed=4), "vin", runs_dir)
 
 
-def fail_or_train_on(path: Path, unipen: None, settings: FitSettings, view_name: str, runs_dir: Path) -> None:
+def fail_or_train_on(path: Path, folders: HandFolders, settings: FitSettings, view_name: str, runs_dir: Path) -> None:
     """In place of ``release._train_one``, in a process of its own: seed 0 fails while the others go on."""
     if settings.seed:
         (runs_dir / f"{settings.seed} started").touch()
@@ -267,7 +291,7 @@ def test_a_failed_run_ends_the_others(archive: Path, tmp_path: Path, monkeypatch
     monkeypatch.setattr(release, "core_count", lambda: 2)
     jobs = [(replace(RECIPES["seed"], seed=seed), "vin") for seed in range(6)]
     with pytest.raises(TrainingError, match="seed 0 failed"):
-        release._train_all(Archive(archive), None, jobs, tmp_path)
+        release._train_all(Archive(archive), HandFolders(), jobs, tmp_path)
     assert not list(tmp_path.glob("* finished"))
 
 
@@ -289,7 +313,7 @@ def test_a_release_without_a_place_for_its_tables_is_refused_at_once(
     monkeypatch.setattr(release, "_train_all", None)
     (repository / name).write_text("<!-- results:end --> <!-- results:begin -->")
     with pytest.raises(TrainingError, match=rf"{name}: no place for the tables"):
-        release.make_release(Archive(archive), None, repository, JOBS)
+        release.make_release(Archive(archive), HandFolders(), repository, JOBS)
     (repository / name).unlink()
     with pytest.raises(TrainingError, match=rf"{name}: no place for the tables"):
-        release.make_release(Archive(archive), None, repository, JOBS)
+        release.make_release(Archive(archive), HandFolders(), repository, JOBS)

@@ -25,7 +25,7 @@ from vinscribe.training.vin_calibration import (
     sample_vins,
 )
 from vinscribe.views import NUM_VIEWS
-from vinscribe.vin import CHECK_POSITION, check_digit
+from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_digit
 
 
 def text(labels):
@@ -126,15 +126,15 @@ def test_whole_vins_are_drawn_from_validation_alone():
     strokes = StrokeSet([line] * len(labels), labels, np.repeat(["a", "b"], NUM_CLASSES))
     seen = []
 
-    def probs_of(cells):
-        seen.append(len(cells))
-        assert cells.amax(dim=(1, 2, 3)).min() > 100  # there is ink in every cell: none of train's
-        probs = np.full((len(cells), NUM_OUTPUTS), 0.01, np.float32)
-        probs[:, 1] = 0.67
+    def rows_of(cells):
+        seen.append(cells.shape)
+        assert cells.max(axis=(3, 4)).min() > 100  # there is ink in every cell: none of train's
+        probs = np.full((len(cells), VIN_LENGTH, NUM_OUTPUTS), 0.01, np.float32)
+        probs[..., 1] = 0.67
         return probs
 
     settings, even = AugmentSettings(boxed=0.0), np.full(NUM_CLASSES, 1 / NUM_CLASSES)
-    found = calibrate_vins(probs_of, Data(train, validation, None, strokes), settings, 40, even, num_vins=10)
-    assert seen == [NUM_VIEWS * 17 // 2] * 20
+    found = calibrate_vins(rows_of, Data(train, validation, None, strokes), settings, 40, even, num_vins=10)
+    assert seen == [(1, VIN_LENGTH, NUM_VIEWS, 40, 40)] * 10
     assert found.num_vins == 10
     assert found.exact == 0

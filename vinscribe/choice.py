@@ -20,7 +20,7 @@ from vinscribe.field import Field, cut_cells, same_ends
 from vinscribe.ink import crossed_from_corner_to_corner, crossed_out
 from vinscribe.plain import PLAIN, cut_characters
 from vinscribe.stages import stage
-from vinscribe.views import more_views, outputs_of_views
+from vinscribe.views import with_more_views
 from vinscribe.vin import VIN_LENGTH
 
 if TYPE_CHECKING:
@@ -104,7 +104,6 @@ class _Seen:
     Attributes:
         field: the row.
         cells: uint8 (17, S, S), what the network saw of it.
-        outputs: float32 (17, 34), what it made of that.
         vin: what it seems to say.
         weight: of the evidence that it is the VIN's, in nats.
         rivalry: the same, but no row makes more than enough sense: that a model is better known says nothing against
@@ -113,7 +112,6 @@ class _Seen:
 
     field: Field
     cells: Grey
-    outputs: NDArray[np.float32]
     vin: tuple[int, ...]
     weight: float
     rivalry: float
@@ -142,9 +140,9 @@ def _glance(page: Grey, fields: Sequence[Field], classifier: Classifier, decoder
     clear = np.log(np.maximum(legible, _LEAST_LEGIBLE)) + np.log(probs.max(2))
     shape = clear.sum(1) + _GEOMETRY * np.log(scores / (1 - scores))
     weights, rivalries = decoded.evidence + shape, np.minimum(decoded.evidence, _ENOUGH) + shape
-    by_row = (array.reshape(len(fields), VIN_LENGTH, *array.shape[1:]) for array in (cells, outputs))
+    by_row = cells.reshape(len(fields), VIN_LENGTH, *cells.shape[1:])
     vins = map(tuple, decoded.best.tolist())
-    return [_Seen(*each) for each in zip(fields, *by_row, vins, weights.tolist(), rivalries.tolist(), strict=True)]
+    return [_Seen(*each) for each in zip(fields, by_row, vins, weights.tolist(), rivalries.tolist(), strict=True)]
 
 
 def _read(page: Grey, seen: _Seen, classifier: Classifier, decoder: "Decoder") -> "VinReading":
@@ -152,9 +150,9 @@ def _read(page: Grey, seen: _Seen, classifier: Classifier, decoder: "Decoder") -
     field = seen.field
     pictures = _pictures(page, field)
     with stage("normalise"):
-        more = np.stack([more_views(picture, cell) for picture, cell in zip(pictures, seen.cells, strict=True)])
+        looks = np.stack([with_more_views(picture, cell) for picture, cell in zip(pictures, seen.cells, strict=True)])
     with stage("classify"):
-        outputs = outputs_of_views(more, classifier.outputs, seen.outputs)
+        outputs = classifier.rows(looks[None])[0]
     probs, legible = given_legible(outputs), 1 - outputs[:, ILLEGIBLE]
     reading = _placed(decoder.readings(probs[None], legible[None])[0], field)
     if legible.mean() < _EMPTY:

@@ -17,15 +17,19 @@ from numpy.typing import NDArray
 from vinscribe.charset import CHARSET, ILLEGIBLE, NUM_CLASSES, NUM_OUTPUTS
 from vinscribe.cores import core_count
 from vinscribe.errors import ModelError
+from vinscribe.vin import VIN_LENGTH
 
 BATCH_SIZE = 64
 """Cells that go through the network at once: small enough that its activations stay in a core's cache."""
 
 INPUT_NAME = "cells"
 OUTPUT_NAME = "probs"
+ROWS_NAME = "rows"
 
 SIZES_PX = range(16, 129)
 """Sides of cells that a model may ask for."""
+
+_LEAST_PROBABILITY = 1e-7  # whose logarithm is taken
 
 _WAY_OUT = "use a model written by this version's train.py"
 
@@ -36,9 +40,13 @@ class _Backend(Protocol):
     metadata: dict[str, str]
     size_px: int
     num_outputs: int
+    reads_rows: bool
 
     def run(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (N, S, S) -> float32 (N, 33 or 34); safe to call from several threads at once."""
+
+    def run_rows(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 (R * 17 * NUM_VIEWS, S, S) -> float32 (R, 17, 34); as safe, but not of all backends."""
 
 
 def default_model_path() -> Path:
@@ -114,6 +122,27 @@ class Classifier:
         """
         return given_legible(self.raw(cells))
 
+    def rows(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probabilities of the cells of whole rows, each read in the light of the others.
+
+        Args:
+            cells: uint8 (R, 17, NUM_VIEWS, size_px, size_px), the looks at each cell as `vinscribe.views` makes them.
+
+        Returns:
+            float32 (R, 17, 34), as `outputs` gives them. A model that reads no rows gives the geometric means of what
+            it makes of the looks.
+        """
+        flat = cells.reshape(-1, *cells.shape[3:])
+        per_row = cells.shape[1] * cells.shape[2]
+        # In parts as large as the network takes at once: more would be spread over cores that have their own work.
+        step = max(1, BATCH_SIZE // per_row) * per_row
+        parts = [flat[start : start + step] for start in range(0, len(flat), step)]
+        if self._backend.reads_rows:
+            probs = np.concatenate([self._backend.run_rows(part) for part in parts])
+            return with_illegible(probs.reshape(-1, NUM_OUTPUTS), flat[:: cells.shape[2]]).reshape(probs.shape)
+        outputs = np.concatenate([self.outputs(part) for part in parts])
+        return mean_outputs(outputs.reshape(*cells.shape[:3], -1))
+
     def raw(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What the model itself gives: float32 (N, 33) or (N, 34)."""
         side = self.size_px
@@ -125,6 +154,14 @@ class Classifier:
         # than splitting each batch over the cores, and nothing has to wait for its neighbour.
         with ThreadPoolExecutor(core_count()) as pool:
             return np.concatenate(list(pool.map(self._backend.run, _batches(cells))))
+
+
+def mean_outputs(outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities of looks, float32 (..., V, 34) -> their geometric means, (..., 34); rows sum to 1."""
+    logs = np.log(np.maximum(outputs, _LEAST_PROBABILITY)).mean(axis=-2)
+    probs = np.exp(logs - logs.max(axis=-1, keepdims=True))
+    means: NDArray[np.float32] = probs / probs.sum(axis=-1, keepdims=True)
+    return means
 
 
 def with_illegible(raw: NDArray[np.float32], cells: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -183,7 +220,8 @@ class _OnnxBackend:
         charset = self.metadata.get("charset")
         if charset != CHARSET:
             raise ModelError(f"{path} is a model for the characters {charset!r}, not {CHARSET!r}; {_WAY_OUT}")
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        inputs, every = self._session.get_inputs(), self._session.get_outputs()
+        outputs, rows = every[:1], every[1:]
         cells, probs = _shape(inputs, INPUT_NAME), _shape(outputs, OUTPUT_NAME)
         if len(cells) != 4 or cells[1] != 1 or cells[2] != cells[3] or cells[2] not in SIZES_PX:
             wanted = f"{INPUT_NAME} float [N, 1, S, S] with S from {SIZES_PX[0]} to {SIZES_PX[-1]}"
@@ -191,7 +229,16 @@ class _OnnxBackend:
         if len(probs) != 2 or probs[1] not in (NUM_CLASSES, NUM_OUTPUTS):
             wanted = f"{OUTPUT_NAME} float [N, {NUM_CLASSES}] or [N, {NUM_OUTPUTS}]"
             raise ModelError(f"{path} has the output {_shown(outputs)}, not {wanted}; {_WAY_OUT}")
-        self.size_px, self.num_outputs = int(cells[2]), int(probs[1])
+        wanted_rows = [VIN_LENGTH, NUM_OUTPUTS]
+        if rows and (len(rows) > 1 or rows[0].name != ROWS_NAME or list(rows[0].shape[1:]) != wanted_rows):
+            wanted = f"{ROWS_NAME} float [R, {VIN_LENGTH}, {NUM_OUTPUTS}] or none"
+            raise ModelError(f"{path} has the second output {_shown(rows)}, not {wanted}; {_WAY_OUT}")
+        self.size_px, self.num_outputs, self.reads_rows = int(cells[2]), int(probs[1]), bool(rows)
+
+    def run_rows(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
+        scaled = np.multiply(cells[:, np.newaxis], np.float32(1 / 255), dtype=np.float32)
+        probs: NDArray[np.float32] = self._session.run([ROWS_NAME], {INPUT_NAME: scaled})[0]
+        return probs
 
     def run(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
         scaled = np.multiply(cells[:, np.newaxis], np.float32(1 / 255), dtype=np.float32)
@@ -238,7 +285,10 @@ class _KerasBackend:
                 f"{path} maps {found_input} to {found_output}, not (None, S, S, 1) with S from {SIZES_PX[0]} to"
                 f" {SIZES_PX[-1]} to (None, {NUM_CLASSES}) or (None, {NUM_OUTPUTS}); {_WAY_OUT}"
             )
-        self.size_px, self.num_outputs = int(found_input[1]), int(found_output[1])
+        self.size_px, self.num_outputs, self.reads_rows = int(found_input[1]), int(found_output[1]), False
+
+    def run_rows(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
+        raise NotImplementedError
 
     def run(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
         scaled = np.multiply(cells[..., np.newaxis], np.float32(1 / 255), dtype=np.float32)

@@ -27,7 +27,7 @@ from vinscribe.pages import BrokenPage, read_pages
 from vinscribe.siblings import with_siblings
 from vinscribe.stages import stage
 from vinscribe.template import MISFIT, Template
-from vinscribe.views import outputs_of_views, views, views_of_all
+from vinscribe.views import views, views_of_all
 from vinscribe.vin import VIN_LENGTH
 
 if TYPE_CHECKING:  # loaded with the first VIN: characters are read without what is known of VINs
@@ -276,7 +276,7 @@ class Reader:
         """VINs of the views of their cells, uint8 (17, NUM_VIEWS, S, S) each."""
         if not cells:
             return []
-        outputs = np.stack([outputs_of_views(own, self.classifier.outputs) for own in cells])
+        outputs = self.classifier.rows(np.stack(cells))
         probs = given_legible(outputs.reshape(-1, outputs.shape[2])).reshape(len(cells), VIN_LENGTH, -1)
         return self.decoder.readings(probs, 1 - outputs[:, :, ILLEGIBLE], files)
 

@@ -21,6 +21,7 @@ from vinscribe.training.card_cells import CardCells
 from vinscribe.training.dataset import Split
 from vinscribe.training.extra import CellSet, ExtraCells
 from vinscribe.training.glyphs import Glyphs, ImageGlyphs, PenGlyphs, StrokeGlyphs
+from vinscribe.training.hand_sets import PictureSet
 from vinscribe.training.unipen import StrokeSet
 from vinscribe.vin import VIN_LENGTH
 
@@ -33,6 +34,9 @@ class Data:
         train, validation: EMNIST.
         train_strokes, validation_strokes: recorded pen strokes of different writers; None to do without.
         extra: an office's own cells; None to do without.
+        train_fonts, validation_fonts: different fonts as pen strokes, each a writer; None to do without.
+        train_inked, validation_inked: the same fonts as they are inked.
+        train_pictures, validation_pictures: scanned characters of different writers; None to do without.
     """
 
     train: Split
@@ -40,14 +44,24 @@ class Data:
     train_strokes: StrokeSet | None = None
     validation_strokes: StrokeSet | None = None
     extra: ExtraCells | None = None
+    train_fonts: StrokeSet | None = None
+    validation_fonts: StrokeSet | None = None
+    train_inked: PictureSet | None = None
+    validation_inked: PictureSet | None = None
+    train_pictures: PictureSet | None = None
+    validation_pictures: PictureSet | None = None
 
     def sha256(self) -> str:
         """Of all that is trained on."""
         digest = hashlib.sha256(self.train.images.tobytes() + self.train.labels.tobytes())
-        if self.train_strokes:
-            digest.update(self.train_strokes.labels.tobytes())
-            for character in self.train_strokes.strokes:
-                digest.update(b"".join(stroke.tobytes() for stroke in character))
+        for strokes in (self.train_strokes, self.train_fonts):
+            if strokes:
+                digest.update(strokes.labels.tobytes())
+                for character in strokes.strokes:
+                    digest.update(b"".join(stroke.tobytes() for stroke in character))
+        for pictures in (self.train_inked, self.train_pictures):
+            if pictures:
+                digest.update(pictures.images.tobytes() + pictures.labels.tobytes())
         if self.extra:
             digest.update(self.extra.record()["sha256"].encode())
         return digest.hexdigest()
@@ -73,24 +87,49 @@ def class_shares(counts: NDArray[np.int64], class_balance: float) -> NDArray[np.
     return normalised
 
 
-def make_sources(data: Data, class_balance: float, unipen: float, pen: float) -> list[Source]:
-    """EMNIST, the recorded strokes if there are any, the project's alphabet, and the office's cells if there are any.
+INKED = 1 / 3
+"""Of what is drawn from fonts, the share of their characters as they are inked."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How much of what is drawn comes from each source; EMNIST has the rest, and what a source that is missing had.
+
+    Attributes:
+        unipen: of the recorded strokes.
+        pen: of the project's alphabet.
+        fonts: of the fonts; a third of it as they are inked, the rest as strokes of a pen.
+        pictures: of the scanned characters.
+    """
+
+    unipen: float = 0.0
+    pen: float = 0.0
+    fonts: float = 0.0
+    pictures: float = 0.0
+
+
+def make_sources(data: Data, class_balance: float, shares: Shares) -> list[Source]:
+    """EMNIST, what there is of recorded strokes, alphabet, fonts and scanned characters, and the office's cells.
 
     The office's share is taken from all the others alike.
 
     Args:
         data: of the run.
         class_balance: how far EMNIST's classes are evened out, see ``fit.FitSettings``.
-        unipen: share of the recorded strokes; EMNIST's where there are none.
-        pen: share of the alphabet.
+        shares: of the sources.
     """
     # A class that validation happens to lack is drawn as if it stood there once.
     by_class = class_shares(data.validation.counts().clip(1), class_balance) / data.train.counts().clip(1)
     sources = [_source(ImageGlyphs(data.train.images, data.train.labels), 1, by_class[data.train.labels])]
-    if data.train_strokes and unipen:
-        sources.append(_source(stroke_glyphs(data.train_strokes), unipen, stroke_weights(data.train_strokes)))
-    if pen:
-        sources.append(_source(PenGlyphs(), pen, np.ones(NUM_CLASSES)))
+    for strokes, share in ((data.train_strokes, shares.unipen), (data.train_fonts, shares.fonts * (1 - INKED))):
+        if strokes and share:
+            sources.append(_source(stroke_glyphs(strokes), share, writer_weights(strokes)))
+    for pictures, share in ((data.train_inked, shares.fonts * INKED), (data.train_pictures, shares.pictures)):
+        if pictures and share:
+            glyphs = ImageGlyphs(pictures.images, pictures.labels)
+            sources.append(_source(glyphs, share, writer_weights(pictures)))
+    if shares.pen:
+        sources.append(_source(PenGlyphs(), shares.pen, np.ones(NUM_CLASSES)))
     rest = 1 - sum(source.share for source in sources[1:])
     sources[0] = replace(sources[0], share=rest)
     if data.extra:
@@ -126,12 +165,12 @@ def _source(glyphs: Glyphs | CellSet, share: float, weights: NDArray[np.float64]
     return Source(glyphs, share, weights.cumsum())
 
 
-def stroke_weights(strokes: StrokeSet) -> NDArray[np.float64]:
+def writer_weights(characters: StrokeSet | PictureSet) -> NDArray[np.float64]:
     """(N,): every class equally often, a writer with the square root of what they wrote."""
-    _, writers, counts = np.unique(strokes.writers, return_inverse=True, return_counts=True)
+    _, writers, counts = np.unique(characters.writers, return_inverse=True, return_counts=True)
     weights = counts[writers] ** -0.5
-    totals = np.bincount(strokes.labels, weights, NUM_CLASSES)
-    shares: NDArray[np.float64] = weights / totals[strokes.labels]
+    totals = np.bincount(characters.labels, weights, NUM_CLASSES)
+    shares: NDArray[np.float64] = weights / totals[characters.labels]
     return shares
 
 

@@ -160,3 +160,18 @@ def draw_paper(shape: tuple[int, int], rng: np.random.Generator) -> Field:
         cv2.fillConvexPoly(edge, np.rint(corners).astype(np.int32), 1.0)
         paper *= 1 - rng.uniform(0.1, 0.5) * cv2.blur(edge, (9, 9))
     return paper
+
+
+def draw_light(shape: tuple[int, int], rng: np.random.Generator) -> Field:
+    """How bright light falls: float32 (height, width), 0.3 to 1, falling off strongly or with a soft shadow's edge."""
+    height, width = shape
+    turn = rng.random() * 2 * np.pi
+    x, y = np.linspace(-np.cos(turn), np.cos(turn), width), np.linspace(-np.sin(turn), np.sin(turn), height)
+    across = (x + y[:, None]).astype(np.float32)  # about -1.4 to 1.4, 0 in the middle
+    if rng.random() < 0.5:
+        share = across * np.float32(0.5 / (abs(np.cos(turn)) + abs(np.sin(turn)))) + np.float32(0.5)
+    else:
+        softness = np.exp(rng.uniform(np.log(0.05), np.log(0.6)))
+        share = ((across - np.float32(rng.uniform(-0.7, 0.7))) * np.float32(1 / softness) + 0.5).clip(0, 1)
+        share *= share * (3 - 2 * share)
+    return np.asarray(1 - np.float32(rng.uniform(0.35, 0.7)) * share, np.float32)

@@ -19,7 +19,9 @@ Picture = NDArray[np.uint8]
 _MISPLACED = 0.02  # of a cell's width: how far off the corners of a field are found
 _DPIS, _DPI_SHARES = (150, 200, 240, 300), (0.25, 0.45, 0.1, 0.2)
 _EMPTY = 0.04  # share of cards whose field is empty
-_RECORDED = 0.65  # share of cards that recorded hands fill in, where there are any; the pen's alphabet does the others
+_RECORDED = 0.75  # share of cards that others' hands fill in, where there are any; the pen's alphabet does the others
+_FIRST = 0.7  # of these, the share of the first of several collections of hands
+_STRIPS = 0.75  # share of cards of which only the strip with the field is drawn, which takes a third of the time
 _TRIM, _MARGIN = -0.08, 0.1  # of a cell's sides: how much is cut off it, or with it
 
 
@@ -30,6 +32,7 @@ def draw_cells(
     margin: float = 0.08,
     negative: str | None = None,
     dpi: int | None = None,
+    strip: bool = False,
 ) -> list[Picture]:
     """Writes 17 characters on a card, scans it, and cuts the cells out about as well as they would be found.
 
@@ -40,11 +43,12 @@ def draw_cells(
         margin: see `vinscribe.field.cut_cells`.
         negative: see `vinscribe.training.cards.draw_card`.
         dpi: of the scan, likewise.
+        strip: only the strip of the card with the field is drawn, likewise.
 
     Returns:
         17 uint8 arrays, of one size in the scan's pixels.
     """
-    card = draw_card(int(rng.integers(2**62)), vin=text, hand=hand, negative=negative, dpi=dpi)
+    card = draw_card(int(rng.integers(2**62)), vin=text, hand=hand, negative=negative, dpi=dpi, strip=strip)
     assert card.truth.cells is not None  # noqa: S101
     assert card.truth.field is not None  # noqa: S101
     page = card.image if card.image.ndim == 2 else cv2.cvtColor(card.image, cv2.COLOR_BGR2GRAY)
@@ -58,23 +62,29 @@ class CardCells:
     """A source of whole cards' cells, any of the 33 characters being as likely as any other.
 
     Args:
-        hands: who writes; None, or hands that lack a character, for the project's own alphabet alone.
+        hands: collections of who writes, the first the most; those that lack a character are not used, and without any
+            the project's own alphabet does all.
         size_px: the network's input side.
     """
 
-    def __init__(self, hands: Hands | None, size_px: int) -> None:
-        self._hands = hands if hands and hands.complete else None
+    def __init__(self, hands: Sequence[Hands], size_px: int) -> None:
+        self._hands = [each for each in hands if each.complete]
         self._size_px = size_px
 
     def draw(self, rng: np.random.Generator) -> tuple[Picture, NDArray[np.int64]]:
         """One card's cells, uint8 (17, size_px, size_px), and their labels (17,), ``ILLEGIBLE`` for empty ones."""
         labels = rng.integers(NUM_CLASSES, size=VIN_LENGTH)
         text = "".join(CHARSET[label] for label in labels)
-        hand = self._hands.choose(text, rng) if self._hands and rng.random() < _RECORDED else None
+        hand = self._choose(text, rng) if self._hands and rng.random() < _RECORDED else None
         empty = rng.random() < _EMPTY
         dpi = int(rng.choice(_DPIS, p=_DPI_SHARES))
-        cells = draw_cells(text, hand, rng, float(rng.uniform(_TRIM, _MARGIN)), "empty" if empty else None, dpi)
+        margin, strip = float(rng.uniform(_TRIM, _MARGIN)), rng.random() < _STRIPS
+        cells = draw_cells(text, hand, rng, margin, "empty" if empty else None, dpi, bool(strip))
         return normalise_batch(cells, self._size_px), np.full(VIN_LENGTH, ILLEGIBLE) if empty else labels
+
+    def _choose(self, text: str, rng: np.random.Generator) -> Hand:
+        first = len(self._hands) == 1 or rng.random() < _FIRST
+        return self._hands[0 if first else int(rng.integers(1, len(self._hands)))].choose(text, rng)
 
     def draw_many(self, count: int, seed: int | Sequence[int]) -> tuple[Picture, NDArray[np.int64]]:
         """The cells of so many cards, (17 * count, size_px, size_px), and their labels."""

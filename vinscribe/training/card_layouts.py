@@ -32,6 +32,7 @@ from vinscribe.vin import VIN_LENGTH
 
 _SIZES_MM = ((210, 148), (148, 210), (148, 105), (105, 148), (203, 127))  # A5, A6, and 8 by 5 inches
 _SIZE_SHARES = (0.35, 0.2, 0.2, 0.1, 0.15)
+_STRIP_MM = 28  # height of a strip
 _PAPERS: tuple[Colour, ...] = ((253, 253, 253), (246, 248, 250), (215, 236, 244), (222, 240, 222), (190, 218, 238))
 _PAPERS += ((244, 236, 222), (225, 222, 245))
 _WHITE: Colour = (250, 250, 250)
@@ -48,12 +49,14 @@ class PrintedCard:
         cells: float64 (17, 4): left, top, width, height of the VIN field's cells in pixels; None without a field.
         ink_contrast: how much darker than the paper the handwriting is, about.
         line_contrast: how much darker than what is around them the VIN field's lines are, negative for brighter ones.
+        spoilt: the cell without a legible character on a card of ``missing`` or ``struck``.
     """
 
     image: NDArray[np.uint8]
     cells: NDArray[np.float64] | None
     ink_contrast: float
     line_contrast: float
+    spoilt: int | None = None
 
 
 def print_card(
@@ -64,23 +67,34 @@ def print_card(
     rng: np.random.Generator,
     hand: Hand | None = None,
     form: np.random.Generator | None = None,
+    strip: bool = False,
 ) -> PrintedCard:
     """Prints a card and fills it in.
 
     ``negative`` None is a card with the whole VIN; ``no_field`` has no VIN field, ``empty`` nothing in it, ``missing``
     one box without a character, ``struck`` one character that was struck out. ``hand`` writes what is in boxes. What
-    is printed is left to ``form``, or to ``rng`` as what is written is.
+    is printed is left to ``form``, or to ``rng`` as what is written is. ``strip`` makes only the strip of a card on
+    which the VIN field stands.
     """
-    return _Card(layout, dpi, form or rng, rng, hand).made(vin, negative)
+    card = _Card(layout, dpi, form or rng, rng, hand, strip)
+    return card.made_strip(vin, negative) if strip else card.made(vin, negative)
 
 
 class _Card:
     """One card while it is made: the sheet, its style, the hand, and how far down it is printed."""
 
     def __init__(
-        self, layout: str, dpi: float, rng: np.random.Generator, filling: np.random.Generator, hand: Hand | None
+        self,
+        layout: str,
+        dpi: float,
+        rng: np.random.Generator,
+        filling: np.random.Generator,
+        hand: Hand | None,
+        strip: bool = False,
     ) -> None:
         width, height = _SIZES_MM[rng.choice(len(_SIZES_MM), p=_SIZE_SHARES)]
+        if strip:
+            height = _STRIP_MM
         self.rng, self.filling = rng, filling  # of what is printed, of what is written
         self.sheet = Sheet(width, height, dpi, _PAPERS[rng.integers(len(_PAPERS))])
         self.writer = make_writer(filling)
@@ -97,6 +111,7 @@ class _Card:
         self.pitch = min(float(rng.uniform(4.8, 8.5)), room / VIN_LENGTH)
         self.height = min(self.pitch * float(rng.uniform(0.95, 1.5)), 11)
         self.y = 0.0
+        self.spoilt: int | None = None
 
     def made(self, vin: str, negative: str | None) -> PrintedCard:
         rng = self.rng
@@ -126,7 +141,13 @@ class _Card:
         self._foot(end)
         if cells is not None:
             cells = cells * self.sheet.scale
-        return PrintedCard(self.sheet.image, cells, self._ink_contrast(), self._line_contrast())
+        return PrintedCard(self.sheet.image, cells, self._ink_contrast(), self._line_contrast(), self.spoilt)
+
+    def made_strip(self, vin: str, negative: str | None) -> PrintedCard:
+        """The VIN field and its label alone."""
+        self.y = float(self.rng.uniform(3, 7))
+        cells = self._vin(vin, negative) * self.sheet.scale
+        return PrintedCard(self.sheet.image, cells, self._ink_contrast(), self._line_contrast(), self.spoilt)
 
     def _ink_contrast(self) -> float:
         blue, green, red = (float(part) for part in self.writer.colour)
@@ -180,6 +201,7 @@ class _Card:
         cells = self._row(self.groups, self.group_gap, self.style, x)
         written: list[str | None] = [None] * VIN_LENGTH if negative == "empty" else list(vin)
         spoilt = int(self.filling.integers(VIN_LENGTH))
+        self.spoilt = spoilt if negative in ("missing", "struck") else None
         if negative == "missing":
             written[spoilt] = None
         self._fill(cells, written)

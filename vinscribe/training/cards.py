@@ -77,12 +77,14 @@ class Card:
         truth: what is on it.
         data: the picture file.
         ending: of the file's name, ``.png`` or ``.jpg``.
+        spoilt: the cell without a legible character, 0 to 16, where there is one.
     """
 
     image: NDArray[np.uint8]
     truth: CardTruth
     data: bytes
     ending: str
+    spoilt: int | None = None
 
 
 def draw_card(
@@ -94,6 +96,7 @@ def draw_card(
     vin: str | None = None,
     hand: Hand | None = None,
     form: int | Sequence[int] | None = None,
+    strip: bool = False,
 ) -> Card:
     """A filled-in card, scanned; the same arguments give the same bytes.
 
@@ -107,6 +110,8 @@ def draw_card(
         hand: who writes into its boxes; the project's own alphabet if None.
         form: seed of all that is printed, so that an office's cards are the same form; ``seed`` if None. What is the
             same depends on the layout, too.
+        strip: only the strip of the card on which the VIN field stands, in a fraction of the time; ``form`` is not
+            looked at.
 
     Raises:
         UsageError: an unknown name, or a resolution out of range.
@@ -127,7 +132,7 @@ def draw_card(
     by_chance_vin = make_vin(rng)
     vin = vin or by_chance_vin
     if form is None:
-        printed = print_card(vin, layout, negative, dpi, rng, hand)
+        printed = print_card(vin, layout, negative, dpi, rng, hand, strip=strip)
     else:
         printed = _at(dpi, print_card(vin, layout, negative, _FORM_DPI, rng, hand, np.random.default_rng(form)))
     scanned = scan_card(printed.image, dpi, scan, Contrasts(printed.ink_contrast, printed.line_contrast), rng)
@@ -139,7 +144,7 @@ def draw_card(
     truth = CardTruth(None if negative else vin, negative, layout, scan, round(scanned.dpi), field, cells)
     data, ending = _encoded(scanned.image, scan, rng)
     kept = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    return Card(np.asarray(kept, np.uint8), truth, data, ending)
+    return Card(np.asarray(kept, np.uint8), truth, data, ending, printed.spoilt)
 
 
 def _at(dpi: int, printed: PrintedCard) -> PrintedCard:

@@ -23,6 +23,7 @@ _TRAIN_EXAMPLE = """examples:
   python train.py                        the whole of it: data, training, evaluation, model.h5 and model.onnx
   python train.py --quick                the same in under five minutes, to see it work
   python train.py --network seed --view balanced --out mine
+  python train.py --unipen DIR --digits DIR --fonts fonts    with recorded hands and fonts beside EMNIST
   python train.py --extra-cells FOLDER   with your own cells beside EMNIST: FOLDER/labels.csv (columns file, label)
   python train.py --calibrate model.onnx --vins FOLDER    the confidence in whole VINs anew, the weights as they are
   python train.py --release              every run of the result tables, the released model, the tables themselves
@@ -78,6 +79,15 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="CPU threads, 0 for all cores (default: 1, beside the renderer)")
     parser.add_argument(
         "--unipen", type=Path, metavar="DIR", help="folder of UNIPEN's pen strokes (strokes.jsonl.gz and labels.csv)"
+    )
+    parser.add_argument(
+        "--digits",
+        type=Path,
+        metavar="DIR",
+        help="folder that holds swiss_digits, uji_digits and semeion_digits, or some of them",
+    )
+    parser.add_argument(
+        "--fonts", type=Path, metavar="DIR", help="folder of handwriting fonts: fonts, after `npm ci --prefix fonts`"
     )
     parser.add_argument(
         "--vins",
@@ -190,7 +200,7 @@ def _run_data(args: argparse.Namespace) -> int:
 
 def _run_train(args: argparse.Namespace) -> int:
     from vinscribe.training.release import make_release, release_jobs
-    from vinscribe.training.runs import train_and_export
+    from vinscribe.training.runs import folders_of, train_and_export
 
     for name in ("keras", "h5py", "onnxscript"):  # needed only after the training: say so before it
         if find_spec(name) is None:
@@ -200,7 +210,7 @@ def _run_train(args: argparse.Namespace) -> int:
     if args.calibrate:
         return _calibrate(archive, args)
     if args.release:
-        make_release(archive, args.unipen, jobs=release_jobs(args.start), fresh=args.fresh, vins=args.vins)
+        make_release(archive, folders_of(args), jobs=release_jobs(args.start), fresh=args.fresh, vins=args.vins)
         return 0
     train_and_export(archive, args)
     return 0
@@ -210,10 +220,10 @@ def _calibrate(archive: Any, args: argparse.Namespace) -> int:
     from vinscribe.training.augment import AugmentSettings
     from vinscribe.training.fit import RECIPES
     from vinscribe.training.recalibrate import recalibrate
-    from vinscribe.training.runs import load_data, load_vins
+    from vinscribe.training.runs import folders_of, load_data, load_vins
 
     settings = RECIPES["vinscribe"]
-    _, data = load_data(archive, "vin", settings, args.unipen)
+    _, data = load_data(archive, "vin", settings, folders_of(args))
     found = recalibrate(args.calibrate, data, settings.augment or AugmentSettings(), load_vins(args.vins))
     print(
         f"{args.calibrate}: confidence fitted to {found.num_vins:,} VINs, {found.exact:.1%} of them exact: sharpness "

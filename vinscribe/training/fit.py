@@ -37,6 +37,7 @@ from vinscribe.training.batches import (
     EpochSampler,
     PlainBatches,
     RenderedBatches,
+    Shares,
     make_sources,
 )
 from vinscribe.training.card_cells import CardCells
@@ -63,6 +64,8 @@ class FitSettings:
             1 - class_balance.
         unipen: share of recorded pen strokes, where there are any.
         pen: share of the project's own alphabet.
+        fonts: share of fonts, where there are any.
+        pictures: share of scanned characters, where there are any.
         cards: of all characters, how many come from whole cards, drawn and scanned; the shares above are of the rest.
         start: path of a ``model.h5`` with the weights to begin with; empty to begin with random ones.
         batch_size: images per step.
@@ -81,14 +84,16 @@ class FitSettings:
 
     network: str = "vinscribe"
     seed: int = 0
-    epochs: int = 42
+    epochs: int = 32
     polish: float = 2 / 7
     polish_bare: float = 0.5
     samples_per_epoch: int = 120_000
     class_balance: float = 0.6
     unipen: float = 0.22
-    pen: float = 0.22
-    cards: float = 0.14
+    pen: float = 0.16
+    fonts: float = 0.12
+    pictures: float = 0.12
+    cards: float = 0.16
     start: str = ""
     batch_size: int = 128
     lr: float = 3e-3
@@ -110,6 +115,11 @@ class FitSettings:
                 raise UsageError(f"{option} {getattr(self, name)}: must be greater than 0")
 
     @property
+    def shares(self) -> Shares:
+        """Of the sources."""
+        return Shares(self.unipen, self.pen, self.fonts, self.pictures)
+
+    @property
     def first_epochs(self) -> int:
         """Epochs before the polish."""
         return self.epochs - round(self.epochs * self.polish)
@@ -117,6 +127,8 @@ class FitSettings:
 
 START_FILE = "start.h5"
 """In a run's folder: the model that it began with, if any."""
+
+_STATISTICS = 1024  # pictures on which a network that goes on learning measures what it normalises by
 
 WORKERS = 1
 """Processes that render beside the one that learns; 0 to render in its pauses."""
@@ -131,6 +143,8 @@ RECIPES = {
         class_balance=0.0,
         unipen=0.0,
         pen=0.0,
+        fonts=0.0,
+        pictures=0.0,
         cards=0.0,
         lr=1e-3,
         warmup=0.0,
@@ -228,11 +242,12 @@ class _Run:
                 shutil.copyfile(settings.start, run_dir / START_FILE)  # which the release may replace
             except OSError as error:
                 raise TrainingError(f"--start {settings.start}: {error.strerror}; give a model.h5") from error
-            load_weights(network, run_dir / START_FILE)
+            cells = normalise_batch(list(data.train.images[:_STATISTICS]), input_px(settings.network))
+            load_weights(network, run_dir / START_FILE, as_float(torch.from_numpy(cells)[:, None]))
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network) if settings.ema_decay else self.network
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
+            self.network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
         )
         self.metrics: list[dict[str, float]] = []
         images = len(data.train) if settings.augment is None else min(settings.samples_per_epoch, 2 * len(data.train))
@@ -318,11 +333,11 @@ class _Run:
     @torch.no_grad()
     def _average(self, step: int) -> None:
         decay = min(self.settings.ema_decay, (1 + step) / (10 + step))
-        for mean, value in zip(self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, 1 - decay)
-            else:
-                mean.copy_(value)
+        means, values = (tuple(each.state_dict().values()) for each in (self.averaged, self.network))
+        floating = [number for number, mean in enumerate(means) if mean.is_floating_point()]
+        torch._foreach_lerp_([means[number] for number in floating], [values[number] for number in floating], 1 - decay)
+        for number in set(range(len(means))) - set(floating):
+            means[number].copy_(values[number])
 
     def end_epoch(self, metrics: dict[str, float]) -> None:
         """Notes the metrics, keeps the weights if they are the best so far, writes the checkpoint."""
@@ -352,10 +367,10 @@ def _make_batches(settings: FitSettings, data: Data, polish_from: int) -> Datase
     if settings.augment is None:
         cells = normalise_batch(list(data.train.images), size_px)
         return PlainBatches(cells, data.train.labels, settings.batch_size, settings.seed)
-    sources = make_sources(data, settings.class_balance, settings.unipen, settings.pen)
+    sources = make_sources(data, settings.class_balance, settings.shares)
     polished = replace(settings.augment, bare=max(settings.augment.bare, settings.polish_bare))
     phases = [(polish_from, settings.augment), (math.inf, polished)]
-    hands = Hands(data.train_strokes) if data.train_strokes else None
+    hands = [Hands(strokes) for strokes in (data.train_strokes, data.train_fonts) if strokes]
     cards = CardCells(hands, size_px) if settings.cards else None
     return RenderedBatches(sources, phases, settings.batch_size, size_px, settings.seed, cards, settings.cards)
 

@@ -4,14 +4,11 @@ The decoder's beliefs change more often than weights do, and each change wants t
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from torch import Tensor
 
 from vinscribe.charset import NUM_CLASSES, NUM_OUTPUTS
 from vinscribe.classifier import Classifier
@@ -44,16 +41,10 @@ def recalibrate(
     outputs = classifier.raw(np.zeros((1, classifier.size_px, classifier.size_px), np.uint8)).shape[1]
     if outputs != NUM_OUTPUTS:
         raise ModelError(f"{path} has {outputs} outputs, not {NUM_OUTPUTS}: it knows EMNIST's pictures alone")
-    found = calibrate_vins(
-        _probs_of(classifier), data, settings, classifier.size_px, np.array(shares), num_vins, real=real
-    )
+    found = calibrate_vins(classifier.rows, data, settings, classifier.size_px, np.array(shares), num_vins, real=real)
     metadata = classifier.metadata | {"vins": json.dumps(asdict(found), sort_keys=True)}
     onnx.helper.set_model_props(model, metadata)
     unfinished = path.with_name(f"{path.name}.part")
     onnx.save(model, unfinished)
     unfinished.replace(path)
     return found
-
-
-def _probs_of(classifier: Classifier) -> Callable[[Tensor], NDArray[np.float32]]:
-    return lambda cells: classifier.raw(cells[:, 0].numpy())

@@ -26,6 +26,7 @@ from vinscribe.training.emnist import Archive
 from vinscribe.training.evaluate import measure, mostly_read_as, probs_of_model
 from vinscribe.training.export import export_model
 from vinscribe.training.fit import FitSettings, fit
+from vinscribe.training.folders import HandFolders
 from vinscribe.training.recalibrate import recalibrate
 from vinscribe.training.runs import CONTINUED, finish_run, load_data, load_vins, recipe, run_name, training_record
 
@@ -53,7 +54,7 @@ def release_jobs(start: Path | None = None) -> list[Job]:
 
 def make_release(
     archive: Archive,
-    unipen: Path | None,
+    folders: HandFolders,
     root: Path = Path(),
     jobs: Sequence[Job] | None = None,
     fresh: bool = False,
@@ -65,7 +66,7 @@ def make_release(
 
     Args:
         archive: EMNIST.
-        unipen: folder of the recorded pen strokes; None to train without.
+        folders: of recorded hands and fonts.
         root: the repository.
         jobs: the runs; ``release_jobs()`` if None.
         fresh: train everything anew.
@@ -82,7 +83,7 @@ def make_release(
     if fresh:
         shutil.rmtree(root / RUNS_DIR, ignore_errors=True)
     jobs = release_jobs() if jobs is None else jobs
-    _train_all(archive, unipen, jobs, root / RUNS_DIR)
+    _train_all(archive, folders, jobs, root / RUNS_DIR)
     results: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for settings, view in jobs:
         record = json.loads((root / RUNS_DIR / run_name(settings, view) / "result.json").read_text())
@@ -90,27 +91,27 @@ def make_release(
     ours = [settings for settings, view in jobs if (settings.network, view) == ("vinscribe", "vin")]
     records = results["vinscribe", "vin"]
     best = min(range(len(records)), key=lambda number: records[number]["validation"]["nll"])
-    run_dir = _export(archive, unipen, ours[best], root, root)
+    run_dir = _export(archive, folders, ours[best], root, root)
     if vins:
-        _, data = load_data(archive, "vin", ours[best], unipen)
+        _, data = load_data(archive, "vin", ours[best], folders)
         recalibrate(root / "model.onnx", data, ours[best].augment or AugmentSettings(), load_vins(vins))
     (root / "docs").mkdir(exist_ok=True)
     for name in ("learning_curves", "confusion"):
         shutil.copyfile(run_dir / f"{name}.png", root / "docs" / f"{name}.png")
     seed = next(settings for settings, view in jobs if (settings.network, view) == ("seed", "vin"))
-    _export(archive, unipen, seed, root, root / RUNS_DIR / "seed")
+    _export(archive, folders, seed, root, root / RUNS_DIR / "seed")
     tables = {"results": results_table(results), "model": model_table(records[best])}
     for path, name in places:
         write_between(path, name, tables[name])
     print(tables["results"])
 
 
-def _train_all(archive: Archive, unipen: Path | None, jobs: Sequence[Job], runs_dir: Path) -> None:
+def _train_all(archive: Archive, folders: HandFolders, jobs: Sequence[Job], runs_dir: Path) -> None:
     """One process per core, each on one thread: other work on the machine then slows a run, but never stalls it."""
     open_jobs = [job for job in jobs if not _is_done(*job, runs_dir)]
     # Threads of the parent (OpenCV, PyTorch) would be lost in a fork.
     with ProcessPoolExecutor(core_count(), mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(_train_one, archive.path, unipen, *job, runs_dir): job for job in open_jobs}
+        futures = {pool.submit(_train_one, archive.path, folders, *job, runs_dir): job for job in open_jobs}
         try:
             for future in as_completed(futures):
                 future.result()
@@ -128,19 +129,21 @@ def _is_done(settings: FitSettings, view_name: str, runs_dir: Path) -> bool:
     return path.exists() and bool(json.loads(path.read_text())["settings"] == asdict(settings))
 
 
-def _train_one(path: Path, unipen: Path | None, settings: FitSettings, view_name: str, runs_dir: Path) -> None:
-    view, data = load_data(Archive(path), view_name, settings, unipen)
+def _train_one(path: Path, folders: HandFolders, settings: FitSettings, view_name: str, runs_dir: Path) -> None:
+    view, data = load_data(Archive(path), view_name, settings, folders)
     run_dir = runs_dir / run_name(settings, view_name)
     finish_run(fit(settings, data, run_dir), settings, view, data, run_dir)
 
 
-def _export(archive: Archive, unipen: Path | None, settings: FitSettings, root: Path, folder: Path) -> Path:
+def _export(archive: Archive, folders: HandFolders, settings: FitSettings, root: Path, folder: Path) -> Path:
     """Writes the models of one finished run on view ``vin`` and measures them as files; returns the run's folder."""
     run_dir = root / RUNS_DIR / run_name(settings, "vin")
-    view, data = load_data(archive, "vin", settings, unipen)
+    view, data = load_data(archive, "vin", settings, folders)
     fitted = fit(settings, data, run_dir)
     result = finish_run(fitted, settings, view, data, run_dir)
-    export_model(fitted.network, result.temperature, training_record(result, archive, unipen), folder)
+    export_model(
+        fitted.network, result.temperature, training_record(result, archive, folders), folder, result.row_reader
+    )
     for name in ("model.onnx", "model.h5"):
         report = measure(probs_of_model(folder / name, view.test.images), view.test.labels)
         if abs(report.micro - result.test.micro) > 1e-4 or abs(report.macro - result.test.macro) > 5e-4:

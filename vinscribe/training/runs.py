@@ -13,22 +13,24 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vinscribe.charset import ILLEGIBLE
 from vinscribe.classifier import given_legible
 from vinscribe.training.augment import AugmentSettings
 from vinscribe.training.batches import Data, drawn_shares, make_sources
+from vinscribe.training.checkpoint import save_state
 from vinscribe.training.dataset import View, make_view
 from vinscribe.training.emnist import Archive, read_pool
 from vinscribe.training.evaluate import Report, fit_temperature, measure
-from vinscribe.training.export import export_model
+from vinscribe.training.export import calibrated_logits, export_model
 from vinscribe.training.extra import EXTRA_SHARE, measure_present, read_extra
 from vinscribe.training.figures import plot_confusion, plot_learning_curves, plot_reliability
 from vinscribe.training.fit import RECIPES, START_FILE, FitResult, FitSettings, fit
+from vinscribe.training.fit_rows import ROWS, RowFit, fit_rows
+from vinscribe.training.folders import HandFolders
 from vinscribe.training.network import input_px
 from vinscribe.training.real_vins import RealVins, read_real_vins
-from vinscribe.training.unipen import LABELS_FILE, STROKES_FILE, read_strokes, split_writers, without_doubtful
+from vinscribe.training.row_reader import RowReader, reader_of
 from vinscribe.training.validation import Part, logits_of, to_inputs, validation_parts
 from vinscribe.training.vin_calibration import VinCalibration, calibrate_vins
 
@@ -43,6 +45,8 @@ BALANCED: dict[str, Any] = {
     "polish": 0.0,
     "unipen": 0.0,
     "pen": 0.0,
+    "fonts": 0.0,
+    "pictures": 0.0,
     "cards": 0.0,
     "label_noise": 0.0,
     "augment": AugmentSettings(bare=1.0, illegible=0.0),
@@ -64,6 +68,7 @@ class RunResult:
         parts: measures on the legible characters of each part of validation.
         vins: how the confidence in whole VINs is calibrated; None for a network that knows EMNIST's pictures alone.
         start_sha256: of the model whose weights the run began with; empty if there was none.
+        rows: the row reader; None for a network that knows EMNIST's pictures alone.
     """
 
     settings: FitSettings
@@ -77,6 +82,12 @@ class RunResult:
     parts: dict[str, Report]
     vins: VinCalibration | None
     start_sha256: str = ""
+    rows: RowFit | None = None
+
+    @property
+    def row_reader(self) -> RowReader | None:
+        """What reads rows, if that was kept."""
+        return self.rows.reader if self.rows else None
 
 
 def recipe(network: str, view: str) -> FitSettings:
@@ -85,14 +96,17 @@ def recipe(network: str, view: str) -> FitSettings:
     return replace(settings, **BALANCED) if view == "balanced" and settings.augment else settings
 
 
-def load_data(archive: Archive, view_name: str, settings: FitSettings, unipen: Path | None) -> tuple[View, Data]:
-    """A view of EMNIST, and beside it the pen strokes in a folder, if one is given and the settings ask for strokes."""
+def load_data(archive: Archive, view_name: str, settings: FitSettings, folders: HandFolders) -> tuple[View, Data]:
+    """A view of EMNIST, and beside it the hands in folders, if some are given and the settings ask for strokes."""
     view = make_view(read_pool(archive), view_name)
-    if unipen is None or not settings.unipen:
+    if not settings.unipen:
         return view, Data(view.train, view.validation)
-    strokes = split_writers(read_strokes(unipen))
-    train, validation = (without_doubtful(strokes[part], ambiguous=True) for part in ("train", "validation"))
-    return view, Data(view.train, view.validation, train, validation)
+    return view, Data(view.train, view.validation, **folders.read())
+
+
+def folders_of(args: argparse.Namespace) -> HandFolders:
+    """The folders of hands that a command line names."""
+    return HandFolders(args.unipen, args.digits, args.fonts)
 
 
 def load_vins(folder: Path | None) -> RealVins | None:
@@ -128,7 +142,7 @@ def train_and_export(archive: Archive, args: argparse.Namespace) -> None:
         extra = read_extra(args.extra_cells, input_px(settings.network), args.extra_share or EXTRA_SHARE)
     if args.fresh and run_dir.exists():
         shutil.rmtree(run_dir)
-    view, data = load_data(archive, args.view, settings, args.unipen)
+    view, data = load_data(archive, args.view, settings, folders_of(args))
     data = replace(data, extra=extra)
     print(view.text(), file=sys.stderr)
     present = None
@@ -136,17 +150,17 @@ def train_and_export(archive: Archive, args: argparse.Namespace) -> None:
         print(extra.text(), file=sys.stderr)
         present = measure_present(extra.validation)  # before its file is replaced
     if settings.augment and settings.unipen and not data.train_strokes:
-        print("no pen strokes (--unipen FOLDER): EMNIST and the project's own alphabet alone", file=sys.stderr)
+        print("no recorded hands (--unipen, --digits): EMNIST and the project's own alphabet alone", file=sys.stderr)
     try:
         fitted = fit(settings, data, run_dir)
     except KeyboardInterrupt:
         print(f"\ninterrupted; the same command goes on from the last whole epoch in {run_dir}", file=sys.stderr)
         raise
     result = finish_run(fitted, settings, view, data, run_dir, load_vins(args.vins))
-    record = training_record(result, archive, args.unipen)
+    record = training_record(result, archive, folders_of(args))
     if extra:
         record["training"]["extra_cells"] = extra.record()
-    export_model(fitted.network, result.temperature, record, args.out)
+    export_model(fitted.network, result.temperature, record, args.out, result.row_reader)
     measured = {name: (report, "") for name, report in result.parts.items()}
     if present:
         measured["extra, before"] = present[1], f"  ({present[0]} as it was)"
@@ -167,6 +181,7 @@ def finish_run(
     size_px = input_px(settings.network)
     parts = validation_parts(data, settings.augment, size_px)
     temperature, reports = _calibrate(fitted, parts)
+    rows = _fit_rows(fitted, temperature, data, settings, run_dir)
     test_logits = logits_of(fitted.network, to_inputs(view.test.images, size_px)).numpy()
     test_probs = given_legible(_softmax(test_logits, temperature))
     result = RunResult(
@@ -179,10 +194,13 @@ def finish_run(
         validation=reports["emnist"],
         test=measure(test_probs, view.test.labels),
         parts=reports,
-        vins=_calibrate_vins(fitted, temperature, data, settings, real),
+        vins=_calibrate_vins(fitted, temperature, data, settings, rows, real),
         start_sha256=hashlib.sha256((run_dir / START_FILE).read_bytes()).hexdigest() if settings.start else "",
+        rows=rows,
     )
-    (run_dir / "result.json").write_text(json.dumps(asdict(result), default=_plain, indent=1) + "\n")
+    if rows and rows.reader:
+        save_state(rows.reader.state_dict(), run_dir / "rows.pt")
+    (run_dir / "result.json").write_text(json.dumps(_as_dict(result), default=_plain, indent=1) + "\n")
     (run_dir / "report.txt").write_text(result.test.text() + "\n")
     np.save(run_dir / "test_probs.npy", test_probs)
     plot_learning_curves(fitted.metrics, run_dir / "learning_curves.png")
@@ -207,31 +225,52 @@ def _calibrate(fitted: FitResult, parts: list[Part]) -> tuple[float, dict[str, R
     return temperature, reports
 
 
-def _calibrate_vins(
-    fitted: FitResult, temperature: float, data: Data, settings: FitSettings, real: RealVins | None
-) -> VinCalibration | None:
-    if settings.augment is None or settings.augment.bare == 1:
+def _draws_rows(settings: FitSettings) -> bool:
+    return settings.augment is not None and settings.augment.bare < 1
+
+
+def _fit_rows(fitted: FitResult, temperature: float, data: Data, settings: FitSettings, run_dir: Path) -> RowFit | None:
+    if settings.augment is None or not _draws_rows(settings):
         return None
+    network = calibrated_logits(fitted.network, temperature)
+    found = fit_rows(network, data, settings.augment, input_px(settings.network), run_dir, ROWS)
+    for name, scores in (("looks", found.looks), ("alone", found.alone), ("together", found.together)):
+        line = f"characters {scores.characters:.2%}  rows {scores.rows:.1%}  log loss {scores.log_loss:.4f}"
+        print(f"rows of validation hands, {name}: {line}", file=sys.stderr)
+    return found
 
-    def probs_of(cells: Tensor) -> NDArray[np.float32]:
-        return _softmax(logits_of(fitted.network, cells).numpy(), temperature)
 
-    sources = make_sources(data, settings.class_balance, settings.unipen, settings.pen)
-    shares = drawn_shares(sources, settings.cards)
-    return calibrate_vins(probs_of, data, settings.augment, input_px(settings.network), shares, real=real)
+def _calibrate_vins(
+    fitted: FitResult,
+    temperature: float,
+    data: Data,
+    settings: FitSettings,
+    rows: RowFit | None,
+    real: RealVins | None,
+) -> VinCalibration | None:
+    if settings.augment is None or not _draws_rows(settings):
+        return None
+    rows_of = reader_of(calibrated_logits(fitted.network, temperature), rows.reader if rows else None)
+    if rows and rows.reader:
+        shares = rows.class_shares
+    else:
+        shares = drawn_shares(make_sources(data, settings.class_balance, settings.shares), settings.cards)
+    return calibrate_vins(rows_of, data, settings.augment, input_px(settings.network), shares, real=real)
 
 
-def training_record(result: RunResult, archive: Archive, unipen: Path | None = None) -> dict[str, Any]:
+def training_record(result: RunResult, archive: Archive, folders: HandFolders) -> dict[str, Any]:
     """What a model's metadata says of its training: settings, measures, and the sha256 of every data file."""
-    summary = {
+    summary: dict[str, Any] = {
         split: {"images": report.num_images, "micro": report.micro, "macro": report.macro, "ece": report.ece}
         for split, report in (*result.parts.items(), ("test", result.test))
     }
     data = archive.member_hashes()
-    if unipen and result.settings.unipen:
-        for name in (STROKES_FILE, LABELS_FILE):
-            data[f"unipen/{name}"] = hashlib.sha256((unipen / name).read_bytes()).hexdigest()
+    if result.settings.unipen:
+        data |= folders.hashes()
     vins = asdict(result.vins) if result.vins else None
+    if result.rows:
+        found = {name: asdict(getattr(result.rows, name)) for name in ("looks", "alone", "together")}
+        summary["rows"] = {"settings": asdict(ROWS), "kept": result.rows.reader is not None, **found}
     training = {
         "settings": asdict(result.settings),
         "view": result.view,
@@ -247,6 +286,12 @@ def training_record(result: RunResult, archive: Archive, unipen: Path | None = N
 def _softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
     probs: NDArray[np.float32] = torch.softmax(torch.from_numpy(logits) / temperature, 1).numpy()
     return probs
+
+
+def _as_dict(result: RunResult) -> dict[str, Any]:
+    """For JSON; of the row reader, whose weights are in the run's folder, the scores alone."""
+    rows = result.rows and replace(result.rows, reader=None)
+    return asdict(replace(result, rows=rows))
 
 
 def _plain(value: Any) -> Any:

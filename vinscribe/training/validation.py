@@ -32,9 +32,10 @@ class Part:
 
 
 def validation_parts(data: Data, settings: AugmentSettings | None, size_px: int, seed: int = 0) -> list[Part]:
-    """EMNIST as it is; where training renders, EMNIST and the recorded strokes in rendered cells; the office's cells.
+    """EMNIST as it is; where training renders, much else beside it; the office's cells.
 
-    The cells are the same in every epoch and every run.
+    Rendered are EMNIST, the recorded strokes and the fonts in cells, and the strokes on cards; scanned characters are
+    taken as they are. The cells are the same in every epoch and every run.
     """
     bare = [normalise(image, size_px) for image in data.validation.images]
     parts = [Part("emnist", np.stack(bare), data.validation.labels)]
@@ -45,7 +46,13 @@ def validation_parts(data: Data, settings: AugmentSettings | None, size_px: int,
             glyphs, every = stroke_glyphs(data.validation_strokes), np.arange(len(data.validation_strokes))
             parts.append(_rendered_part("unipen", glyphs, every, settings, size_px, seed))
             hands = Hands(without_doubtful(data.validation_strokes))
-            parts.append(Part("cards", *CardCells(hands, size_px).draw_many(_CARDS, [seed, _CARDS])))
+            parts.append(Part("cards", *CardCells([hands], size_px).draw_many(_CARDS, [seed, _CARDS])))
+        if data.validation_fonts:
+            glyphs, every = stroke_glyphs(data.validation_fonts), np.arange(len(data.validation_fonts))
+            parts.append(_rendered_part("fonts", glyphs, every, settings, size_px, seed))
+        if data.validation_pictures:
+            scanned = [normalise(image, size_px) for image in data.validation_pictures.images]
+            parts.append(Part("pictures", np.stack(scanned), data.validation_pictures.labels))
     if data.extra and len(data.extra.validation):
         parts.append(Part(EXTRA, data.extra.validation.cells, data.extra.validation.labels))
     return parts

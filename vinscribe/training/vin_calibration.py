@@ -12,12 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vinscribe.charset import CHARSET, ILLEGIBLE, NUM_CLASSES
-from vinscribe.classifier import given_legible, with_illegible
+from vinscribe.classifier import given_legible
 from vinscribe.decode import CHECKED, Calibration, Decoder
 from vinscribe.lattice import Lattice
 from vinscribe.parts import Parts
@@ -28,7 +26,7 @@ from vinscribe.training.glyphs import Glyphs, ImageGlyphs
 from vinscribe.training.hands import Hands
 from vinscribe.training.real_vins import RealVins
 from vinscribe.training.unipen import StrokeSet, without_doubtful
-from vinscribe.views import outputs_of_views, views_of_all
+from vinscribe.views import views_of_all
 from vinscribe.vin import CHECK_POSITION, VIN_LENGTH, check_labels
 
 Labels = NDArray[np.int64]
@@ -73,7 +71,7 @@ class VinCalibration:
 
 
 def calibrate_vins(
-    probs_of: Callable[[Tensor], NDArray[np.float32]],
+    rows_of: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
     data: Data,
     settings: AugmentSettings,
     size_px: int,
@@ -85,7 +83,8 @@ def calibrate_vins(
     """Fits the calibration of whole VINs.
 
     Args:
-        probs_of: cells (N, 1, size_px, size_px) uint8 -> calibrated probabilities (N, 34).
+        rows_of: uint8 (R, 17, NUM_VIEWS, size_px, size_px) -> calibrated probabilities (R, 17, 34), such as
+            `vinscribe.classifier.Classifier.rows`.
         data: whose validation pictures and strokes are used.
         settings: how cells are rendered where there are no strokes.
         size_px: the network's input side.
@@ -94,10 +93,6 @@ def calibrate_vins(
         seed: of the VINs and cells.
         real: VINs for fitting; drawn from the decoder's belief if None.
     """
-
-    def outputs_of(cells: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return with_illegible(probs_of(torch.from_numpy(cells)[:, None]), cells)
-
     num_vins = NUM_VINS if num_vins is None else num_vins
     rng = np.random.default_rng([seed, num_vins])
     kinds = [_emnist(data, None)]
@@ -110,7 +105,7 @@ def calibrate_vins(
     legible = np.empty((len(vins), VIN_LENGTH))
     for row, vin in enumerate(vins):
         cells = views_of_all(kinds[row % len(kinds)](vin, rng), size_px)
-        outputs = outputs_of_views(cells, outputs_of)
+        outputs = rows_of(cells[None])[0]
         probs[row], legible[row] = given_legible(outputs), 1 - outputs[:, ILLEGIBLE]
     return fit_vins(probs, legible, vins, tuple(class_shares.round(6).tolist()))
 
