@@ -68,7 +68,8 @@ def render(glyphs: Glyphs, index: int, settings: AugmentSettings, rng: np.random
     """Draws one cell with a character of a source.
 
     Returns:
-        uint8 (height, width), 16 to 140 px, any polarity; and its label, ``ILLEGIBLE`` where no character can be read.
+        uint8 (height, width), the longer side 10 to 140 px, any polarity; and its label, ``ILLEGIBLE`` where no
+        character can be read.
     """
     legible = rng.random() >= settings.illegible
     if legible and isinstance(glyphs, ImageGlyphs) and rng.random() < settings.bare:

@@ -126,7 +126,7 @@ def load_weights(network: nn.Sequential, path: Path, cells: Tensor) -> None:
             values.append((kernel, bias))
         unfused(network, values, cells)
     except (ValueError, RuntimeError, IndexError) as error:
-        raise TrainingError(f"{path}: is of another network ({error}); leave --start out") from error
+        raise TrainingError(f"{path}: is of another network; leave --start out") from error
 
 
 def check_parity(calibrated: nn.Sequential, onnx_path: Path, h5_path: Path, num_images: int = 512) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vinscribe.errors import DataError
 from vinscribe.training.fonts import read_font_images, read_fonts
 from vinscribe.training.hand_sets import PictureSet, read_hands
 from vinscribe.training.unipen import (
@@ -20,6 +21,7 @@ from vinscribe.training.unipen import (
 )
 
 PARTS = ("train", "validation")
+LOCK_FILE = "package-lock.json"
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class HandFolders:
         Raises:
             DataError: a folder is missing or damaged.
         """
+        self.hashes()  # says at once what is missing
         fields: dict[str, Any] = {}
         digits = read_hands(self.digits) if self.digits else None
         fonts = split_writers(read_fonts(self.fonts)) if self.fonts else None
@@ -60,17 +63,28 @@ class HandFolders:
         return fields
 
     def hashes(self) -> dict[str, str]:
-        """The sha256 of what is read, by names that say what it is."""
+        """The sha256 of what is read, by names that say what it is.
+
+        Raises:
+            DataError: a file is missing.
+        """
         found = {}
         if self.unipen:
             for name in (STROKES_FILE, LABELS_FILE):
-                found[f"unipen/{name}"] = hashlib.sha256((self.unipen / name).read_bytes()).hexdigest()
+                found[f"unipen/{name}"] = hashlib.sha256(_content(self.unipen / name)).hexdigest()
         if self.digits:
             found["digits"] = read_hands(self.digits).sha256()
         if self.fonts:
-            lock = self.fonts / "package-lock.json"
-            found["fonts/package-lock.json"] = hashlib.sha256(lock.read_bytes()).hexdigest()
+            lock = self.fonts / LOCK_FILE
+            found[f"fonts/{LOCK_FILE}"] = hashlib.sha256(_content(lock)).hexdigest()
         return found
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}; give the folder that holds {path.name}") from error
 
 
 def _of_fonts(folder: Path, part: str) -> PictureSet:

@@ -26,7 +26,7 @@ from vinscribe.training.export import calibrated_logits, export_model
 from vinscribe.training.extra import EXTRA_SHARE, measure_present, read_extra
 from vinscribe.training.figures import plot_confusion, plot_learning_curves, plot_reliability
 from vinscribe.training.fit import RECIPES, START_FILE, FitResult, FitSettings, fit
-from vinscribe.training.fit_rows import ROWS, RowFit, fit_rows
+from vinscribe.training.fit_rows import ROWS, RowFit, RowSettings, fit_rows
 from vinscribe.training.folders import HandFolders
 from vinscribe.training.network import input_px
 from vinscribe.training.real_vins import RealVins, read_real_vins
@@ -52,6 +52,9 @@ BALANCED: dict[str, Any] = {
     "augment": AugmentSettings(bare=1.0, illegible=0.0),
 }
 """What the view ``balanced`` changes in our network's recipe: nothing but EMNIST's pictures, as the user had it."""
+
+
+_CHARACTERS_A_ROW = 160  # that the network learned from, for each row that the row reader learns from
 
 
 @dataclass(frozen=True)
@@ -182,8 +185,8 @@ def finish_run(
     parts = validation_parts(data, settings.augment, size_px)
     temperature, reports = _calibrate(fitted, parts)
     rows = _fit_rows(fitted, temperature, data, settings, run_dir)
-    test_logits = logits_of(fitted.network, to_inputs(view.test.images, size_px)).numpy()
-    test_probs = given_legible(_softmax(test_logits, temperature))
+    reading = calibrated_logits(fitted.network, temperature)  # as the files have it
+    test_probs = given_legible(_softmax(logits_of(reading, to_inputs(view.test.images, size_px)).numpy(), 1.0))
     result = RunResult(
         settings=settings,
         view=view.name,
@@ -226,14 +229,21 @@ def _calibrate(fitted: FitResult, parts: list[Part]) -> tuple[float, dict[str, R
 
 
 def _draws_rows(settings: FitSettings) -> bool:
-    return settings.augment is not None and settings.augment.bare < 1
+    return settings.augment is not None and settings.augment.bare < 1 and settings.cards > 0
+
+
+def row_settings(settings: FitSettings, data: Data) -> RowSettings:
+    """For a short training few rows, for a long one `ROWS`."""
+    drawn = settings.epochs * min(settings.samples_per_epoch, 2 * len(data.train))
+    count = min(ROWS.rows, max(drawn // _CHARACTERS_A_ROW, 2 * ROWS.batch_size))
+    return replace(ROWS, rows=count, validation_rows=min(ROWS.validation_rows, count))
 
 
 def _fit_rows(fitted: FitResult, temperature: float, data: Data, settings: FitSettings, run_dir: Path) -> RowFit | None:
     if settings.augment is None or not _draws_rows(settings):
         return None
     network = calibrated_logits(fitted.network, temperature)
-    found = fit_rows(network, data, settings.augment, input_px(settings.network), run_dir, ROWS)
+    found = fit_rows(network, data, settings.augment, input_px(settings.network), run_dir, row_settings(settings, data))
     for name, scores in (("looks", found.looks), ("alone", found.alone), ("together", found.together)):
         line = f"characters {scores.characters:.2%}  rows {scores.rows:.1%}  log loss {scores.log_loss:.4f}"
         print(f"rows of validation hands, {name}: {line}", file=sys.stderr)
@@ -270,7 +280,7 @@ def training_record(result: RunResult, archive: Archive, folders: HandFolders) -
     vins = asdict(result.vins) if result.vins else None
     if result.rows:
         found = {name: asdict(getattr(result.rows, name)) for name in ("looks", "alone", "together")}
-        summary["rows"] = {"settings": asdict(ROWS), "kept": result.rows.reader is not None, **found}
+        summary["rows"] = {"kept": result.rows.reader is not None, **found}
     training = {
         "settings": asdict(result.settings),
         "view": result.view,
