@@ -1,4 +1,4 @@
-"""Several looks at a cell, and what comes of them."""
+"""Two looks at a cell, and what comes of them."""
 
 import cv2
 import numpy as np
@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vinscribe.cells import normalise
-from vinscribe.charset import CHARSET, NUM_OUTPUTS
-from vinscribe.classifier import BATCH_SIZE, Classifier
+from vinscribe.charset import CHARSET, ILLEGIBLE, NUM_OUTPUTS
+from vinscribe.classifier import BATCH_SIZE, Classifier, mean_outputs
 from vinscribe.errors import ImageError
-from vinscribe.views import NUM_VIEWS, SMALLER, mean_outputs, outputs_of_views, views, views_of_all
+from vinscribe.views import NUM_VIEWS, views, views_of_all
+from vinscribe.vin import VIN_LENGTH
 
 
 def boxed(side=60):
@@ -28,22 +29,10 @@ def test_the_first_look_is_the_cell_itself():
 
 
 def test_trimming_takes_the_box_away():
-    whole, _, trimmed, _ = views(boxed(), 40)
+    whole, trimmed = views(boxed(), 40)
     assert whole[:, :3].max() > 200
     without_box = normalise(boxed()[6:-6, 6:-6], 40)
     assert (trimmed == without_box).all()
-
-
-def test_the_smaller_look_keeps_its_middle():
-    cell = np.zeros((41, 41), np.uint8)
-    cell[10:31, 10:31] = 255
-    picture = 255 - cv2.copyMakeBorder(cell, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=255)
-    seen = views(picture, 41)
-    rows, columns = np.nonzero(seen[3] > 127)
-    assert rows.mean() == pytest.approx(20, abs=0.6)
-    assert columns.mean() == pytest.approx(20, abs=0.6)
-    before = np.nonzero(seen[0] > 127)[0]
-    assert np.ptp(rows) == pytest.approx(SMALLER * np.ptp(before), abs=1.5)
 
 
 def test_a_tiny_picture_is_not_trimmed_to_nothing():
@@ -71,18 +60,17 @@ def test_what_one_look_rules_out_is_unlikely():
     assert means[0] == pytest.approx(0.0846, abs=0.001)  # 0.9 ** 0.75 * 1e-7 ** 0.25, against 0.1 ** 0.75 of the other
 
 
-def test_many_cells_go_through_the_network_in_parts(tmp_path):
+def test_of_whole_rows_a_plain_model_gives_the_means(tmp_path, monkeypatch):
     classifier = Classifier(write_model(tmp_path / "model.onnx", size=40, num_outputs=34))
-    cells = views_of_all([draw(char, 40) for char in CHARSET], 40)
-    sizes = []
-
-    def outputs_of(part):
-        sizes.append(len(part))
-        return classifier.outputs(part)
-
-    outputs = outputs_of_views(cells, outputs_of)
-    assert outputs.shape == (len(CHARSET), NUM_OUTPUTS)
+    cells = views_of_all([draw(char, 40) for char in (CHARSET * 2)[: 3 * VIN_LENGTH]], 40)
+    cells = cells.reshape(3, VIN_LENGTH, *cells.shape[1:])
+    cells[1, 5] = 0
+    sizes, outputs_of = [], classifier.outputs
+    monkeypatch.setattr(classifier, "outputs", lambda part: (sizes.append(len(part)), outputs_of(part))[1])
+    rows = classifier.rows(cells)
+    assert rows.shape == (3, VIN_LENGTH, NUM_OUTPUTS)
     assert max(sizes) <= BATCH_SIZE
-    assert sum(sizes) == len(CHARSET) * NUM_VIEWS
-    by_hand = mean_outputs(np.stack([classifier.outputs(own) for own in cells]))
-    assert outputs == pytest.approx(by_hand, abs=1e-6)
+    assert sum(sizes) == 3 * VIN_LENGTH * NUM_VIEWS
+    by_hand = mean_outputs(np.stack([outputs_of(own) for own in cells.reshape(-1, *cells.shape[2:])]))
+    assert rows.reshape(-1, NUM_OUTPUTS) == pytest.approx(by_hand, abs=1e-6)
+    assert rows[1, 5, ILLEGIBLE] > 0.99
