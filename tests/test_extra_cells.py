@@ -265,7 +265,7 @@ def test_the_command_reports_on_them_before_and_after(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     records: list[dict[str, Any]] = []
-    monkeypatch.setattr(runs, "export_model", lambda _, temperature, record, out: records.append(record))
+    monkeypatch.setattr(runs, "export_model", lambda _, temperature, record, out, rows: records.append(record))
     monkeypatch.setattr(runs, "calibrate_vins", lambda *_, **__: None)
     monkeypatch.chdir(tmp_path)
     options = ["--emnist", str(archive), "--quick", "--epochs", "1", "--batch-size", "64"]

@@ -56,7 +56,7 @@ def test_characters_that_stand_apart_are_told_apart(line):
 def test_score_tells_sure_cuts_from_guesses():
     scores, right = [], []
     for seed in range(40):
-        page, corners, inks = write(seed, pitch=30 + seed % 4 * 6)  # the narrowest touch
+        page, corners, inks = write(seed, pitch=22 + seed % 4 * 6)  # the narrowest touch
         field = cut_by_ink(page, corners)
         scores.append(field.score if field else 0.0)
         right.append(field is not None and is_cut_right(field, inks))

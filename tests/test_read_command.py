@@ -35,7 +35,7 @@ def write_png(path, picture):
 def write_vin(folder, vin, names="{:02d}.png"):
     folder.mkdir(parents=True)
     for number, char in enumerate(vin, 1):
-        write_png(folder / names.format(number), draw(char, 40 + number))
+        write_png(folder / names.format(number), np.pad(draw(char, 40 + number), 8))  # room for the second look
     return folder
 
 

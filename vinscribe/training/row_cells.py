@@ -76,7 +76,7 @@ class RowCells:
 
     Args:
         hands: collections of hands, the first twice as often as any other; those that lack a character are left out.
-        emnist: pictures of mixed hands.
+        emnist: pictures of mixed hands; not drawn if they lack a character.
         settings: how characters by themselves are rendered.
         size_px: side of the cells.
     """
@@ -91,6 +91,8 @@ class RowCells:
     def draw(self, rng: np.random.Generator, kind: str | None = None) -> Row:
         """A row; of a kind by chance if None."""
         kind = kind or str(rng.choice(KINDS, p=KIND_SHARES))
+        if kind == "emnist" and not all(map(len, self._of_class)):
+            kind = "strip"
         text = make_text(rng)
         labels = np.array([CHARSET.index(char) for char in text], np.int64)
         pictures: list[Picture]
