@@ -121,7 +121,7 @@ def test_the_table_has_a_column_for_each_reader() -> None:
     assert lines[0] == "| set | ink | pictures | Tesseract | RapidOCR | vinscribe | seed | target |"
     assert lines[1] == "|" + "---|" * 8
     assert lines[2] == "| markus | exam digits | 20 | 12 of 20 | 20 of 20 | 20 of 20 | 9 of 20 | 20 of 20 |"
-    assert lines[3] == "| photographed | pencil | 1,000 | – | 95.3 | 100.0 | 45.0 | 98.5 |"
+    assert lines[3] == "| photographed | pencil | 1,000 | – | 95.3 | 100.0 | 45.0 | 98.7 |"
     assert len(lines) == 4
     details = real_ink.confidence_table([few, many, empty], scores["seed"]).splitlines()
     assert len(details) == 5
