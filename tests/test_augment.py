@@ -146,12 +146,15 @@ def ink_of(picture: NDArray[np.uint8]) -> tuple[int, int, int, int]:
 
 
 def test_a_picture_is_cut_out_without_a_margin() -> None:
-    squares = 0
+    squares = cuts = 0
     for seed in range(8):
         for number, image in enumerate(SOURCES["images"].images):
             x, y, width, height = ink_of(image)
             cut = _cut_out(image, rng(100 * seed + number))
-            squares += cut.shape == image.shape
+            if cut is image:  # mostly ink
+                assert np.median(image[y : y + height, x : x + width]) > 0
+                continue
+            squares, cuts = squares + (cut.shape == image.shape), cuts + 1
             if cut.shape == image.shape:
                 width, height = (28 * side / (side + 2) for side in (width, height))  # with a pixel on both sides
             found_x, found_y, found_width, found_height = ink_of(cut)
@@ -163,20 +166,18 @@ def test_a_picture_is_cut_out_without_a_margin() -> None:
             if cut.shape != image.shape:
                 top, left = (y - found_y, x - found_x)
                 np.testing.assert_array_equal(cut, image[top : top + cut.shape[0], left : left + cut.shape[1]])
-    assert 0.35 < squares / (8 * 33) < 0.6
+    assert cuts > 4 * 33
+    assert 0.35 < squares / cuts < 0.6
 
 
-def test_a_plain_one_is_never_stretched_to_a_block() -> None:
+def test_a_plain_one_is_never_cut_to_a_block() -> None:
     for thickness in (2, 3, 4):
         one = np.zeros((28, 28), np.uint8)
         one[4:24, 12 : 12 + thickness] = 255
         for seed in range(40):
             cut = _cut_out(one, rng(seed))
-            assert cut.shape[1] <= thickness + 2
-            assert 20 <= cut.shape[0] <= 22
-            lying = _cut_out(one.T.copy(), rng(seed))
-            assert lying.shape[0] <= thickness + 2
-            assert 20 <= lying.shape[1] <= 22
+            assert np.median(cut) < 128  # or it would be taken for paper
+            assert cut is one or cut.shape[1] <= thickness + 2
 
 
 def test_specks_are_not_cut_out() -> None:
@@ -187,7 +188,7 @@ def test_specks_are_not_cut_out() -> None:
 
 
 def test_a_share_of_bare_pictures_is_cut_out() -> None:
-    image = SOURCES["images"].images[label_of("B")]
+    image = SOURCES["images"].images[label_of("7")]
     shapes = [[bare(image, rng(seed), cut).shape for seed in range(200)] for cut in (0.0, 0.5, 1.0)]
     others = [np.mean([shape != (28, 28) for shape in some]) for some in shapes]
     assert others[0] == 0

@@ -140,15 +140,19 @@ def test_italian_digits_are_read_in_order_and_grouped_by_two_runs(tmp_path: Path
     pixels, labels, writers = semeion_pictures(write_semeion(tmp_path))
     assert pixels.shape == (120, 16, 16)
     assert labels.tolist() == [digit for _ in range(6) for digit in range(10) for _ in range(2)]
-    assert writers.tolist() == ["group0"] * 40 + ["group1"] * 40 + ["group2"] * 40
+    assert writers.tolist() == [f"group{group}-{place}" for group in range(3) for _ in range(20) for place in (0, 1)]
     assert pixels[0, 0].all()
     assert not pixels[0, 1, 1:15].any()
     parts = split_semeion(read_semeion(tmp_path / "semeion_digits"))
     assert {name: set(part.writers.tolist()) for name, part in parts.items()} == {
-        "test": {"group0"},
-        "validation": {"group1"},
-        "train": {"group2"},
+        "test": {"group0-0", "group0-1"},
+        "validation": {"group1-0", "group1-1"},
+        "train": {"group2-0", "group2-1"},
     }
+    smooth, steps = (parts["test"].images[rows] for rows in (slice(40), slice(40, None)))
+    assert set(np.unique(steps)) == {0, 255}
+    assert len(np.unique(smooth)) > 20
+    assert np.abs(smooth.mean((1, 2)) - steps.mean((1, 2))).max() < 15
 
 
 def test_enlarged_pictures_fill_six_sevenths_and_keep_their_strokes() -> None:
@@ -212,7 +216,7 @@ def test_hands_are_read_and_parted(tmp_path: Path) -> None:
         for kind in sizes:
             sizes[kind] += len(getattr(part, kind))
         assert {part_of(writer) for writer in part.uji.writers.tolist()} == {name}
-    assert sizes == {"swiss": 28, "semeion": 120, "uji": 40}
+    assert sizes == {"swiss": 28, "semeion": 240, "uji": 40}
     with pytest.raises(ValueError, match="choose of train, validation, test"):
         hands.part("blind")
 
@@ -265,9 +269,9 @@ def test_the_real_hands() -> None:
             assert np.bincount(found.labels, minlength=10).min() > 0
             assert found.labels.max() == 9
     assert counted == {
-        "train": [(4782, 8), (797, 1), (620, 31)],
-        "validation": [(868, 2), (398, 1), (120, 6)],
-        "test": [(2381, 4), (398, 1), (80, 4)],
+        "train": [(4782, 8), (1594, 41), (620, 31)],
+        "validation": [(868, 2), (796, 21), (120, 6)],
+        "test": [(2381, 4), (796, 20), (80, 4)],
     }
     for found in (hands.swiss, hands.semeion):
         boxes = np.array([ink_box(image) for image in found.images])

@@ -28,6 +28,7 @@ _MOST_NOISE = 0.15  # of the ink's contrast
 _CUT_TIGHT = 0.12  # share of bare pictures without any margin
 _INK_LEVEL = 64  # of a bare picture; what is weaker is no ink to cut at
 _LEAST_CUT_PX = 12
+_MOSTLY_INK = 128  # median of what is cut out
 _LEAST_ASPECT = 0.25  # a plain 1 stretched to a square would be a block
 _SMALL_SHARE = 0.18, 0.3  # least and greatest height of a small character, of its cell's
 _TINT = 150, 220  # grey levels of a tinted box
@@ -126,6 +127,8 @@ def _cut_out(image: Picture, rng: np.random.Generator) -> Picture:
         return image
     before, behind = rng.integers(0, 2, 2), rng.integers(0, 2, 2)
     cut = image[max(y - before[0], 0) : y + height + behind[0], max(x - before[1], 0) : x + width + behind[1]]
+    if np.median(cut) >= _MOSTLY_INK:  # mostly ink: nobody could tell it from paper
+        return image
     if rng.random() < 0.5 or min(width, height) < _LEAST_ASPECT * max(width, height):
         return cut
     return np.asarray(cv2.resize(cut, image.shape, interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -183,7 +183,7 @@ def swiss_pictures(folder: Path) -> list[tuple[str, str, str, NDArray[np.uint8]]
 
 
 def read_semeion(folder: Path, size_px: int = SIZE_PX) -> PictureSet:
-    """Reads the Italian digits, in the order of their lines, enlarged without steps; writers are the three groups.
+    """Reads the Italian digits, in the order of their lines, enlarged without steps, and then all of them with steps.
 
     In the file every character fills its 16 x 16 pixels in both directions whatever its shape was, and so it does here.
 
@@ -191,15 +191,16 @@ def read_semeion(folder: Path, size_px: int = SIZE_PX) -> PictureSet:
         DataError: the file is missing or damaged, or its lines are not in their order.
     """
     pixels, labels, writers = semeion_pictures(folder)
-    images = np.stack([enlarged(picture, size_px) for picture in pixels])
-    return PictureSet(images, labels, writers)
+    images = [enlarged(picture, size_px) for picture in pixels] + [_blocks(picture, size_px) for picture in pixels]
+    return PictureSet(np.stack(images), np.tile(labels, 2), np.tile(writers, 2))
 
 
 def semeion_pictures(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.str_]]:
     """The Italian digits as they lie.
 
     Returns:
-        uint8 (N, 16, 16), 1 where there is ink; int64 (N,), their digits; (N,) str, ``group0`` to ``group2``.
+        uint8 (N, 16, 16), 1 where there is ink; int64 (N,), their digits; (N,) str, the group, ``group0`` to ``group2``,
+        and behind a dash the place among the same digits of the same run: mostly one person.
 
     Raises:
         DataError: see `read_semeion`.
@@ -219,7 +220,9 @@ def semeion_pictures(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]
             f"{path}: its {len(labels):,} lines run through the digits {runs[-1] + 1 if len(runs) else 0} times, not "
             f"{SEMEION_RUNS}; the order of the lines tells who wrote them, fetch the file as it was published"
         )
-    writers = np.array([f"group{run // 2}" for run in runs.tolist()], np.str_)
+    starts = np.maximum.accumulate(np.where(np.diff(labels, prepend=-1) != 0, np.arange(len(labels)), 0))
+    places = np.arange(len(labels)) - starts
+    writers = np.array([f"group{run // 2}-{place}" for run, place in zip(runs, places, strict=True)], np.str_)
     return np.stack([pixels for pixels, _ in lines]), labels, writers
 
 
@@ -253,6 +256,16 @@ _EDGE_LEVEL = 0.42
 _SHARPNESS = 6.0  # the edge goes from paper to ink in a sixth of the ink's brightness
 
 
+def _blocks(pixels: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+    """The same as `enlarged`, with the steps that the pixels make."""
+    side = round(INK_SHARE * size_px)
+    image = np.zeros((size_px, size_px), np.uint8)
+    first = (size_px - side) // 2
+    large = cv2.resize(pixels * np.uint8(255), (side, side), interpolation=cv2.INTER_NEAREST)
+    image[first : first + side, first : first + side] = large
+    return image
+
+
 def split_swiss(pictures: PictureSet) -> dict[str, PictureSet]:
     """The parts ``train``, ``validation`` and ``test`` of the Swiss digits; a part may be empty."""
     part = swiss_parts(pictures.writers.tolist())
@@ -270,7 +283,7 @@ def swiss_parts(writers: Iterable[str]) -> dict[str, str]:
 
 def split_semeion(pictures: PictureSet) -> dict[str, PictureSet]:
     """The parts ``train``, ``validation`` and ``test`` of the Italian digits."""
-    parts = np.array([SEMEION_PARTS[group] for group in pictures.writers.tolist()], np.str_)
+    parts = np.array([SEMEION_PARTS[writer.split("-")[0]] for writer in pictures.writers.tolist()], np.str_)
     return {name: pictures.select(parts == name) for name in PARTS}
 
 
