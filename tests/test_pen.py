@@ -26,6 +26,8 @@ def test_alphabet_has_the_vin_characters():
         assert all(name == "" or (name.replace("_", "").isalpha() and name.islower()) for name in names), char
     european = {("0", "slashed"), ("1", "upstroke"), ("4", "open"), ("7", "crossed"), ("9", "curled"), ("Z", "crossed")}
     assert european <= set(EVERY_VARIANT)
+    school = {("J", "school"), ("J", "tilde_hook"), ("G", "school_loop"), ("L", "loop_top"), ("Z", "crossed_looped")}
+    assert school <= set(EVERY_VARIANT)
     shapes = [variant.strokes for variants in ALPHABET.values() for variant in variants]
     assert len(set(shapes)) == len(shapes)
 
@@ -34,6 +36,12 @@ def test_no_variant_outweighs_all_others():
     for char, variants in ALPHABET.items():
         weights = [variant.weight for variant in variants]
         assert 2 <= max(weights) < 0.35 * sum(weights), char
+
+
+def test_looped_and_swung_js_are_nearly_as_usual_as_plain_ones():
+    weights = {variant.name: variant.weight for variant in ALPHABET["J"]}
+    first = list(weights).index("school")
+    assert 0.4 < sum(list(weights.values())[first:]) / sum(weights.values()) < 0.45
 
 
 def test_written_characters_leave_the_unit_box_by_a_little_only():

@@ -11,7 +11,7 @@ from vinscribe.cells import normalise
 from vinscribe.charset import CHARSET, ILLEGIBLE, NUM_OUTPUTS
 from vinscribe.classifier import BATCH_SIZE, Classifier, mean_outputs
 from vinscribe.errors import ImageError
-from vinscribe.views import NUM_VIEWS, views, views_of_all
+from vinscribe.views import NUM_VIEWS, SMALLER, outputs_in_doubt, views, views_of_all
 from vinscribe.vin import VIN_LENGTH
 
 
@@ -74,3 +74,27 @@ def test_of_whole_rows_a_plain_model_gives_the_means(tmp_path, monkeypatch):
     by_hand = mean_outputs(np.stack([outputs_of(own) for own in cells.reshape(-1, *cells.shape[2:])]))
     assert rows.reshape(-1, NUM_OUTPUTS) == pytest.approx(by_hand, abs=1e-6)
     assert rows[1, 5, ILLEGIBLE] > 0.99
+
+
+def test_characters_in_doubt_are_looked_at_again():
+    sure, unsure = np.full(NUM_OUTPUTS, 0.001, np.float32), np.full(NUM_OUTPUTS, 0.01, np.float32)
+    sure[3], unsure[4] = 0.967, 0.67
+    outputs = np.stack([sure, unsure, sure])
+    pictures = [boxed(), boxed(50), boxed()]
+    cells = np.stack([normalise(picture) for picture in pictures])
+    asked = []
+
+    def outputs_of(looks):
+        asked.append(looks)
+        return np.stack([np.roll(unsure, shift) for shift in (1, 1, 1)])
+
+    found = outputs_in_doubt(outputs, pictures, cells, outputs_of)
+    assert (found[[0, 2]] == outputs[[0, 2]]).all()
+    assert found[1].argmax() == 5
+    assert found[1] == pytest.approx(mean_outputs(np.stack([unsure, *outputs_of(None)])), abs=1e-6)
+    ((trimmed, more_trimmed, smaller), _) = asked
+    assert (trimmed == normalise(boxed(50)[2:-2, 2:-2])).all()
+    assert (more_trimmed == normalise(boxed(50)[5:-5, 5:-5])).all()
+    ink = [np.nonzero(look.max(0) > 127)[0] for look in (cells[1], smaller)]
+    assert np.ptp(ink[1]) == pytest.approx(SMALLER * np.ptp(ink[0]), abs=1.5)
+    assert outputs_in_doubt(outputs[[0, 2]], pictures[::2], cells[::2], None) is not None  # nothing is asked

@@ -51,7 +51,7 @@ def normalise(image: NDArray[np.uint8], size_px: int = CELL_PX) -> NDArray[np.ui
         raise ImageError(f"a cell must be a uint8 array of shape (height, width), not {image.dtype} {image.shape}")
     if image.size == 0 or max(image.shape) < MIN_PX:
         raise ImageError(f"{image.shape[1]}x{image.shape[0]} pixels; a character needs at least {MIN_PX} pixels")
-    ink = _stretched(_without_paper(_white_on_black(_reduced(image))))
+    ink = _stretched(_without_paper(_white_on_black(reduced(image))))
     x, y, side = _window(ink)
     return _cut(ink, x, y, side, size_px)
 
@@ -63,7 +63,8 @@ def normalise_batch(images: Iterable[NDArray[np.uint8]], size_px: int = CELL_PX)
     return np.stack(cells) if cells else np.zeros((0, size_px, size_px), np.uint8)
 
 
-def _reduced(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def reduced(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture at no more pixels than `normalise` looks at: uint8 (height, width), the same cell comes of it."""
     longer = max(image.shape)
     if longer <= _WORKING_PX:
         return image

@@ -99,6 +99,11 @@ class Classifier:
         """Side of the cells that the model reads: the second argument of `vinscribe.cells.normalise`."""
         return self._backend.size_px
 
+    @property
+    def tells_illegible(self) -> bool:
+        """Whether the model knows cells in their boxes, and that there may be no character in them."""
+        return self._backend.num_outputs == NUM_OUTPUTS
+
     def outputs(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities of the 33 characters, and of there being no legible one, for each cell.
 

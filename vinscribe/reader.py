@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vinscribe.cells import normalise, normalise_batch
+from vinscribe.cells import normalise, normalise_batch, reduced
 from vinscribe.charset import CHARSET, ILLEGIBLE
 from vinscribe.choice import no_field, read_fields
 from vinscribe.classifier import BATCH_SIZE, Classifier, given_legible
@@ -27,7 +27,7 @@ from vinscribe.pages import BrokenPage, read_pages
 from vinscribe.siblings import with_siblings
 from vinscribe.stages import stage
 from vinscribe.template import MISFIT, Template
-from vinscribe.views import views, views_of_all
+from vinscribe.views import outputs_in_doubt, views, views_of_all
 from vinscribe.vin import VIN_LENGTH
 
 if TYPE_CHECKING:  # loaded with the first VIN: characters are read without what is known of VINs
@@ -143,8 +143,16 @@ class Reader:
         Raises:
             ImageError: one of them is no picture of a character.
         """
-        cells = normalise_batch(images, self.classifier.size_px)
-        return _readings([""] * len(cells), self.classifier.outputs(cells))
+        pictures = list(images)
+        cells = normalise_batch(pictures, self.classifier.size_px)
+        return _readings([""] * len(cells), self._outputs([reduced(picture) for picture in pictures], cells))
+
+    def _outputs(self, pictures: Sequence[Cell], cells: Cell) -> NDArray[np.float32]:
+        """The network's probabilities of single characters, (N, 34); those in doubt are looked at again."""
+        outputs = self.classifier.outputs(cells)
+        if not self.classifier.tells_illegible:
+            return outputs
+        return outputs_in_doubt(outputs, pictures, cells, self.classifier.outputs)
 
     def read_characters(
         self, paths: Iterable[str], batch_size: int = BATCH_SIZE
@@ -286,20 +294,23 @@ class Reader:
     def _read_batch(self, paths: list[str]) -> _Batch:
         results: list[CharacterReading | Unreadable | None] = []
         cells: list[Cell] = []
+        pictures: list[Cell] = []
         size_px = self.classifier.size_px
         # Small pictures are decoded by one thread at a time: each costs so little that two threads would spend more
         # on handing Python's lock to and fro (7 % of a whole run). Large ones are decoded side by side.
         with self._decoding if _all_small(paths) else nullcontext():
             for path in paths:
                 try:
-                    cells.append(normalise(read_grey(path), size_px))
+                    picture = reduced(read_grey(path))
+                    cells.append(normalise(picture, size_px))
+                    pictures.append(picture)
                     results.append(None)
                 except ImageError as error:
                     results.append(Unreadable(path, error))
         if not cells:
             return [result for result in results if result is not None], cells
         files = [path for path, result in zip(paths, results, strict=True) if result is None]
-        readings = iter(_readings(files, self.classifier.outputs(np.stack(cells))))
+        readings = iter(_readings(files, self._outputs(pictures, np.stack(cells))))
         return [next(readings) if result is None else result for result in results], cells
 
 

@@ -199,8 +199,8 @@ def semeion_pictures(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]
     """The Italian digits as they lie.
 
     Returns:
-        uint8 (N, 16, 16), 1 where there is ink; int64 (N,), their digits; (N,) str, the group, ``group0`` to ``group2``,
-        and behind a dash the place among the same digits of the same run: mostly one person.
+        uint8 (N, 16, 16), 1 where there is ink; int64 (N,), their digits; (N,) str, the group, ``group0`` to
+        ``group2``, and behind a dash the place among the same digits of the same run: mostly one person.
 
     Raises:
         DataError: see `read_semeion`.
