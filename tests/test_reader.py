@@ -71,7 +71,7 @@ def test_legible_means_at_least_as_probable_as_not(blot_reader, monkeypatch, ill
     monkeypatch.setattr(blot_reader.classifier, "outputs", lambda _: outputs)
     (reading,) = blot_reader.classify([draw("7")])
     assert (reading.legible, reading.char) == (legible, "7")
-    assert reading.legible_probability == pytest.approx(1 - illegible, abs=1e-6)
+    assert reading.legible_probability == pytest.approx(1 - illegible, abs=5e-6)  # of several looks
 
 
 def test_cells_come_with_their_readings(reader, tmp_path):

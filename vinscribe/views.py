@@ -69,8 +69,8 @@ def outputs_in_doubt(
     Returns:
         float32 (N, 34): for those in doubt the geometric means over all looks, the others as they were.
     """
-    (rows,) = np.nonzero(outputs[:, :NUM_CLASSES].max(axis=1) < DOUBT)
-    if not len(rows):
+    rows = np.flatnonzero(outputs[:, :NUM_CLASSES].max(axis=1) < DOUBT).tolist()
+    if not rows:
         return outputs
     with stage("normalise"):
         looks = [
