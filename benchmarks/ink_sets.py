@@ -280,9 +280,9 @@ def _swiss(source: Path, seed: int) -> Iterator[Picture]:
 
 
 def _italian(source: Path, seed: int) -> Iterator[Picture]:
-    pixels, labels, groups = semeion_pictures(source)
-    for row, (picture, label, group) in enumerate(zip(pixels, labels.tolist(), groups.tolist(), strict=True)):
-        if SEMEION_PARTS[group] == "test":
+    pixels, labels, writers = semeion_pictures(source)
+    for row, (picture, label, writer) in enumerate(zip(pixels, labels.tolist(), writers.tolist(), strict=True)):
+        if SEMEION_PARTS[writer.split("-")[0]] == "test":
             page = 255 * (1 - picture)
             size = (ITALIAN_ENLARGED * page.shape[1], ITALIAN_ENLARGED * page.shape[0])
             enlarged = np.asarray(cv2.resize(page, size, interpolation=cv2.INTER_CUBIC), np.uint8)
