@@ -56,7 +56,7 @@ class AugmentSettings:
     bare: float = 0.33
     boxed: float = 0.65
     neighbours: float = 0.12
-    illegible: float = 0.1
+    illegible: float = 0.12
     inverted: float = 0.35
     fax: float = 0.12
     jpeg: float = 0.25
@@ -313,8 +313,8 @@ def _polyline(ink: Ink, points: NDArray[np.float64], pen_px: int) -> None:
 _Illegible = Callable[[Glyphs, int, tuple[int, int], np.random.Generator], Ink]
 _ILLEGIBLE: tuple[_Illegible, ...] = (
     *(_blank,) * 5,
-    *(_struck,) * 4,
-    *(_overwritten,) * 2,
+    *(_struck,) * 5,
+    *(_overwritten,) * 5,
     *(_blot, _dash, _slash, _crossed_out, _wave),
 )
 

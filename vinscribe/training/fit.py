@@ -84,7 +84,7 @@ class FitSettings:
 
     network: str = "vinscribe"
     seed: int = 0
-    epochs: int = 32
+    epochs: int = 36
     polish: float = 2 / 7
     polish_bare: float = 0.5
     samples_per_epoch: int = 120_000
