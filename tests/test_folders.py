@@ -66,10 +66,10 @@ def test_no_writer_is_in_two_parts(folders: HandFolders) -> None:
 def test_writers_to_measure_on_are_not_learned_from(folders: HandFolders) -> None:
     fields = folders.read()
     test = {f"{kind}{number:02d}" for kind, count in (("p", 60), ("u", 40)) for number in range(count)}
-    test = {writer for writer in test if part_of(writer) == "test"} | {"group0-0", "group0-1"}
+    test = {writer for writer in test if part_of(writer) == "test"} | {"group0-0"}
     assert len(test) > 5
     assert not any(writers(characters) & test for characters in fields.values())
-    assert len(fields["train_strokes"]) + len(fields["validation_strokes"]) == 100 - len(test) + 2
+    assert len(fields["train_strokes"]) + len(fields["validation_strokes"]) == 100 - len(test) + 1
 
 
 def test_strokes_that_do_not_show_their_label_are_left_out(
@@ -107,8 +107,8 @@ def test_digits_of_which_only_some_are_there(tmp_path: Path) -> None:
     write_semeion(tmp_path)
     fields = HandFolders(digits=tmp_path).read()
     assert fields["train_strokes"] is fields["validation_strokes"] is None
-    assert writers(fields["train_pictures"]) == {"group2-0", "group2-1"}
-    assert writers(fields["validation_pictures"]) == {"group1-0", "group1-1"}
+    assert writers(fields["train_pictures"]) == {"group2-0"}
+    assert writers(fields["validation_pictures"]) == {"group1-0"}
 
 
 def test_a_hash_changes_with_its_file_and_no_other_does(folders: HandFolders) -> None:

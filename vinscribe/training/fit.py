@@ -84,15 +84,15 @@ class FitSettings:
 
     network: str = "vinscribe"
     seed: int = 0
-    epochs: int = 36
+    epochs: int = 40
     polish: float = 2 / 7
     polish_bare: float = 0.5
     samples_per_epoch: int = 120_000
     class_balance: float = 0.6
     unipen: float = 0.22
-    pen: float = 0.16
-    fonts: float = 0.12
-    pictures: float = 0.12
+    pen: float = 0.15
+    fonts: float = 0.1
+    pictures: float = 0.1
     cards: float = 0.16
     start: str = ""
     batch_size: int = 128

@@ -57,6 +57,7 @@ SEMEION_RUNS = 6
 SEMEION_PARTS = {"group0": "test", "group1": "validation", "group2": "train"}
 
 _LEAST_CONTRAST = 24  # below the paper; weaker pixels are no ink when a character is looked for
+_PEOPLE = 8  # in a part of a group of Italian writers
 _SPECK_PX = 6  # connected ink of fewer pixels does not count as part of the character
 
 
@@ -200,7 +201,8 @@ def semeion_pictures(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]
 
     Returns:
         uint8 (N, 16, 16), 1 where there is ink; int64 (N,), their digits; (N,) str, the group, ``group0`` to
-        ``group2``, and behind a dash the place among the same digits of the same run: mostly one person.
+        ``group2``, and behind a dash which of its parts: about eight people each, as places shift where a digit is
+        missing.
 
     Raises:
         DataError: see `read_semeion`.
@@ -222,8 +224,8 @@ def semeion_pictures(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]
         )
     starts = np.maximum.accumulate(np.where(np.diff(labels, prepend=-1) != 0, np.arange(len(labels)), 0))
     places = np.arange(len(labels)) - starts
-    writers = np.array([f"group{run // 2}-{place}" for run, place in zip(runs, places, strict=True)], np.str_)
-    return np.stack([pixels for pixels, _ in lines]), labels, writers
+    people = [f"group{run // 2}-{place // _PEOPLE}" for run, place in zip(runs, places, strict=True)]
+    return np.stack([pixels for pixels, _ in lines]), labels, np.array(people, np.str_)
 
 
 def enlarged(pixels: NDArray[np.uint8], size_px: int = SIZE_PX) -> NDArray[np.uint8]:
