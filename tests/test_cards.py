@@ -132,7 +132,7 @@ def test_cards_without_a_field():
     assert words.truth.negative is None
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(1, 5))
 def test_one_cell_is_missing(seed):
     card = draw_card(seed, "boxes", "clean", "missing", dpi=200)
     assert card.truth.vin is None

@@ -67,9 +67,9 @@ _VIN_INK_BGR, _VIN_PAPER_BGR, _VIN_LINE_BGR = _INKS_BGR[1], _PAPERS_BGR[0], _PAL
 # Name, seed, layout, scan, what is wrong with the VIN, and the VIN, of a model that there is, if not a made-up one. The
 # seeds were chosen by eye, for cards in many looks.
 _CARDS = (
-    ("boxes", 15, "boxes", "grey", None, "1M8GDM9AXKP042788"),  # also an engine number in boxes
-    ("comb_struck", 66, "comb", "skewed", "struck", None),  # nobody can be sure what is meant
-    ("phone", 47, "double", "phone", None, "5YJSA1DG9DFP14705"),
+    ("boxes", 18, "boxes", "grey", None, "1M8GDM9AXKP042788"),  # also an engine number in boxes
+    ("comb_struck", 216, "comb", "skewed", "struck", None),  # nobody can be sure what is meant
+    ("phone", 194, "double", "phone", None, "5YJSA1DG9DFP14705"),
 )
 _CARD_DPI = 200
 
