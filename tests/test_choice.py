@@ -11,7 +11,7 @@ from vinscribe.reader import Reader
 from vinscribe.training.cards import draw_card
 
 CELL = 50
-VIN, OTHER_VIN = "1HGCM82633A004352", "WDBUF56J06A943115"
+VIN, OTHER_VIN = "1HGCM82633A004352", "WDBUF56J06A943665"
 
 
 @pytest.fixture(scope="module")
