@@ -240,14 +240,15 @@ class _OnnxBackend:
             raise ModelError(f"{path} has the second output {_shown(rows)}, not {wanted}; {_WAY_OUT}")
         self.size_px, self.num_outputs, self.reads_rows = int(cells[2]), int(probs[1]), bool(rows)
 
-    def run_rows(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
-        scaled = np.multiply(cells[:, np.newaxis], np.float32(1 / 255), dtype=np.float32)
-        probs: NDArray[np.float32] = self._session.run([ROWS_NAME], {INPUT_NAME: scaled})[0]
-        return probs
-
     def run(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self._computed(OUTPUT_NAME, cells)
+
+    def run_rows(self, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self._computed(ROWS_NAME, cells)
+
+    def _computed(self, output: str, cells: NDArray[np.uint8]) -> NDArray[np.float32]:
         scaled = np.multiply(cells[:, np.newaxis], np.float32(1 / 255), dtype=np.float32)
-        probs: NDArray[np.float32] = self._session.run([OUTPUT_NAME], {INPUT_NAME: scaled})[0]
+        probs: NDArray[np.float32] = self._session.run([output], {INPUT_NAME: scaled})[0]
         return probs
 
 
